@@ -1,0 +1,33 @@
+"""scikit-learn's handwritten digits: 1,797 images of 8 x 8 that come inside the package."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from vaelib.data.common import Dataset, ImageSet
+
+SIDE, MARGIN = 28, 4
+N_TEST = 360
+
+
+def digits() -> Dataset:
+    """1,437 + 360 images, 28 x 28, classes balanced in both parts; the split never changes.
+
+    Each 8 x 8 image is enlarged to 20 x 20 and centered in 28 x 28, as the digits of
+    MNIST are. Interpolation adds pixels, not detail: these images are smoother than MNIST.
+    """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_digits()
+    small = torch.from_numpy(bunch.images).float().div(16)[:, None]
+    inner = SIDE - 2 * MARGIN
+    large = F.interpolate(small, size=(inner, inner), mode="bicubic").clamp(0, 1)
+    pixels = F.pad(large, [MARGIN] * 4).mul(255).round().to(torch.uint8).flatten(1)
+    labels = torch.from_numpy(bunch.target).long()
+    train, test = train_test_split(
+        range(len(labels)), test_size=N_TEST, stratify=bunch.target, random_state=0
+    )
+    everything = ImageSet(pixels, labels, (1, SIDE, SIDE))
+    return Dataset("digits", everything[torch.tensor(train)], everything[torch.tensor(test)])

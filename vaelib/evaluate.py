@@ -1,0 +1,138 @@
+"""What a trained VAE is worth, on images it has not seen. All numbers per example, in nats."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vaelib.data.common import to_unit
+from vaelib.gaussian import log_standard_normal
+from vaelib.likelihood import Bernoulli, Likelihood
+from vaelib.model import VAE
+from vaelib.objective import Elbo, elbo, importance_bound, log_weights
+
+
+def mean_and_stderr(values: Tensor) -> tuple[float, float]:
+    """The mean over examples (B,) and its standard error."""
+    return values.mean().item(), (values.std() / math.sqrt(len(values))).item()
+
+
+@torch.inference_mode()
+def encode(model: VAE, pixels: Tensor, batch_size: int = 2000) -> tuple[Tensor, Tensor]:
+    """mu, logvar of q(z|x), (N, M) each, on the CPU."""
+    parts = [model.encode(x) for x in _batches(model, pixels, batch_size)]
+    mu, logvar = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    return mu, logvar
+
+
+@torch.inference_mode()
+def decode(model: VAE, lik: Likelihood, z: Tensor) -> Tensor:
+    """The mean image of p(x|z) for each z: (..., M) -> (..., D), on the CPU."""
+    return lik.mean(model.decode(z.to(_device(model)))).cpu()
+
+
+@torch.inference_mode()
+def elbo_terms(
+    model: VAE,
+    lik: Likelihood,
+    pixels: Tensor,
+    generator: torch.Generator,
+    n_samples: int = 1,
+    batch_size: int = 500,
+) -> Elbo:
+    """The ELBO of each image at beta = 1, split in its two terms, (N,) each, by estimator B."""
+    log_lik, kl = [], []
+    for x in _batches(model, pixels, batch_size):
+        terms = elbo(model, lik, x, _noise(model, x, n_samples, generator))
+        log_lik.append(terms.log_lik.cpu())
+        kl.append(terms.kl.cpu())
+    return Elbo(torch.cat(log_lik), torch.cat(kl))
+
+
+@torch.inference_mode()
+def importance_bounds(
+    model: VAE,
+    lik: Likelihood,
+    pixels: Tensor,
+    generator: torch.Generator,
+    n_samples: int = 100,
+    batch_size: int = 100,
+) -> Tensor:
+    """The importance-weighted bound of log p(x) with L = n_samples draws: (N,) nats."""
+    bounds = []
+    for x in _batches(model, pixels, batch_size):
+        log_w = log_weights(model, lik, x, _noise(model, x, n_samples, generator))
+        bounds.append(importance_bound(log_w).cpu())
+    return torch.cat(bounds)
+
+
+@torch.inference_mode()
+def log_evidence_2d(
+    model: VAE, pixels: Tensor, side: int = 200, extent: float = 6.0, batch_size: int = 1000
+) -> Tensor:
+    """log p(x) itself for a VAE with a 2-D latent and Bernoulli pixels, by quadrature: (N,) nats.
+
+    The plane [-extent, extent]^2 is cut into side x side cells and p(x|z) p(z) summed at
+    their centers: a grid is exact in the limit, and nothing else is possible to be so only
+    because M = 2. Raises ValueError for another latent dimension.
+    """
+    if model.latent_dim != 2:
+        raise ValueError(f"quadrature needs a 2-D latent space, this model has {model.latent_dim}")
+    z = grid_2d(side, extent).to(_device(model))
+    log_cell = 2 * math.log(2 * extent / side)
+    logits = model.decode(z)  # (G, D)
+    # sum_d x_d out_d - softplus(out_d): the first term for all pairs is one matrix product
+    offset = log_standard_normal(z) + log_cell - F.softplus(logits).sum(-1)  # (G,)
+    evidence = [
+        torch.logsumexp(x @ logits.T + offset, dim=1).cpu()
+        for x in _batches(model, pixels, batch_size)
+    ]
+    return torch.cat(evidence)
+
+
+def grid_2d(side: int, extent: float) -> Tensor:
+    """Centers of side x side equal cells of [-extent, extent]^2, z_1 fastest: (side^2, 2)."""
+    ticks = (torch.arange(side) + 0.5) * (2 * extent / side) - extent
+    z2, z1 = torch.meshgrid(ticks, ticks, indexing="ij")
+    return torch.stack([z1.flatten(), z2.flatten()], dim=1)
+
+
+def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
+    """Latent dimensions whose posterior mean moves with x: Var_x(mu) > threshold, (M,) bool.
+
+    The measure of Burda et al. (2016); a collapsed unit has the prior as its posterior for all x.
+    """
+    return mu.var(dim=0) > threshold
+
+
+def neighbor_confusion(
+    z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor, n_neighbors: int = 15
+) -> np.ndarray:
+    """Confusion of a nearest-neighbor vote in latent space: rows true, columns voted, counts.
+
+    The trace over the sum is the accuracy: how far classes can be told apart from z alone.
+    """
+    from sklearn.metrics import confusion_matrix
+    from sklearn.neighbors import KNeighborsClassifier
+
+    vote = KNeighborsClassifier(n_neighbors).fit(z_train.numpy(), y_train.numpy())
+    return confusion_matrix(y_test.numpy(), vote.predict(z_test.numpy()))
+
+
+def _device(model: VAE) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _batches(model: VAE, pixels: Tensor, batch_size: int) -> Iterator[Tensor]:
+    for part in pixels.split(batch_size):
+        yield to_unit(part.to(_device(model)))
+
+
+def _noise(model: VAE, x: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
+    shape = (n_samples, len(x), model.latent_dim)
+    return torch.randn(shape, generator=generator, device=generator.device).to(x.device)

@@ -1,0 +1,195 @@
+"""The ledger: a claim of the thesis, our measured value, its interval, a verdict.
+
+`check` shows a small box, records the row in the cell's output and raises when our own
+statement fails, so a chapter that no longer holds cannot be built. `rows` reads the
+recorded rows back from an executed notebook; the reproduction page is made from them.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import asdict, dataclass
+from numbers import Real
+
+MIME = "application/vnd.vaelib.ledger+json"
+HOLDS, CORRECTED, FAILS = "holds", "holds corrected", "does not hold"
+
+
+class LedgerError(AssertionError):
+    """Our own statement failed: the measured value lies outside its interval."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger. `low`/`high` bound OUR statement; `verdict` judges the thesis's."""
+
+    id: str
+    thesis: str
+    says: str
+    value: float
+    low: float | None
+    high: float | None
+    thesis_value: float | list[float] | None
+    verdict: str
+    stderr: float | None = None
+    unit: str = ""
+    correction: str = ""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {MIME: asdict(self), "text/html": box(self), "text/plain": line(self)}
+
+
+def check(
+    id: str,
+    value: Real,
+    *,
+    thesis: str,
+    says: str,
+    low: float | None = None,
+    high: float | None = None,
+    thesis_value: float | tuple[float, float] | None = None,
+    correction: str = "",
+    stderr: float | None = None,
+    unit: str = "",
+) -> Entry:
+    """Record a claim and assert that our measured `value` lies in [`low`, `high`].
+
+    id            unique in the book, e.g. "cavi-monotone"
+    thesis        the section or equation of the thesis, e.g. "2.4"
+    says          what the thesis states there, in our words
+    low, high     the interval of OUR statement; leave one out for a one-sided interval
+    thesis_value  what the thesis's statement amounts to: a number (it holds when it lies in
+                  our interval) or a pair (it holds when our value lies between the two).
+                  Leave it out when our statement IS the thesis's statement
+    correction    what had to be mended first; turns the verdict into "holds corrected"
+    stderr        standard error of `value` where it was estimated from samples
+
+    Displays a box and returns the entry. Raises LedgerError when the value is outside the
+    interval or not finite, ValueError when the interval is missing or upside down.
+    """
+    if low is None and high is None:
+        raise ValueError(f"ledger entry {id!r} has no interval: give low, high or both")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"ledger entry {id!r}: low = {low:g} is above high = {high:g}")
+    value = float(value)
+    ours = math.isfinite(value) and _between(value, low, high)
+    claim = list(map(float, thesis_value)) if isinstance(thesis_value, tuple) else thesis_value
+    entry = Entry(
+        id=id,
+        thesis=thesis,
+        says=says,
+        value=value,
+        low=None if low is None else float(low),
+        high=None if high is None else float(high),
+        thesis_value=claim,
+        verdict=_verdict(value, low, high, claim, correction),
+        stderr=None if stderr is None else float(stderr),
+        unit=unit,
+        correction=correction,
+    )
+    if not ours:
+        raise LedgerError(
+            f"{id}: measured {value:.6g}{unit and ' ' + unit}, expected {interval(entry)}. "
+            f"The thesis ({thesis}) says: {says}"
+        )
+    _display(entry)
+    return entry
+
+
+def rows(notebook: dict, chapter: str) -> list[dict]:
+    """The recorded rows of an executed notebook (nbformat 4, as a dict), in order."""
+    found = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            row = output.get("data", {}).get(MIME)
+            if row is not None:
+                found.append({"id": row["id"], "chapter": chapter, **row})
+    return found
+
+
+def interval(entry: Entry) -> str:
+    """`[low, high]`, `at most high` or `at least low`."""
+    if entry.low is None:
+        return f"at most {entry.high:.6g}"
+    if entry.high is None:
+        return f"at least {entry.low:.6g}"
+    if entry.low == entry.high:
+        return f"exactly {entry.low:.6g}"
+    return f"[{entry.low:.6g}, {entry.high:.6g}]"
+
+
+def measured(entry: Entry) -> str:
+    """The value with its 95 % half-width and its unit."""
+    spread = f" ± {1.96 * entry.stderr:.2g}" if entry.stderr else ""
+    return f"{entry.value:.6g}{spread}{entry.unit and ' ' + entry.unit}"
+
+
+def claimed(entry: Entry) -> str:
+    """What the thesis's statement amounts to, or a dash where it gives no number."""
+    if entry.thesis_value is None:
+        return "–"
+    if isinstance(entry.thesis_value, list):
+        return f"{entry.thesis_value[0]:.6g} to {entry.thesis_value[1]:.6g}"
+    return f"{entry.thesis_value:.6g}"
+
+
+def line(entry: Entry) -> str:
+    return f"{entry.id}: {measured(entry)}, expected {interval(entry)} — thesis {entry.verdict}"
+
+
+def box(entry: Entry) -> str:
+    """The box that a reader sees. Its colors come from book.css; without it, it stays readable."""
+    text = {name: html.escape(value) for name, value in _shown(entry).items()}
+    fix = (
+        f'<div class="ledger-fix"><b>Corrected:</b> {text["correction"]}</div>'
+        if entry.correction
+        else ""
+    )
+    kind = entry.verdict.replace(" ", "-")
+    return (
+        f'<div class="ledger ledger-{kind}" id="check-{text["id"]}" '
+        'style="border-left:4px solid currentColor;padding:.4em .9em;margin:.6em 0">'
+        f'<div class="ledger-says"><b>Thesis {text["thesis"]}</b> · {text["says"]}</div>'
+        f'<div class="ledger-value">here <b>{text["value"]}</b> · must be {text["interval"]}'
+        f" · thesis {text['claimed']}</div>{fix}"
+        f'<div class="ledger-verdict"><span class="ledger-badge">{entry.verdict}</span> '
+        f"<code>{text['id']}</code></div></div>"
+    )
+
+
+def _shown(entry: Entry) -> dict[str, str]:
+    return {
+        "id": entry.id,
+        "thesis": entry.thesis,
+        "says": entry.says,
+        "value": measured(entry),
+        "interval": interval(entry),
+        "claimed": claimed(entry),
+        "correction": entry.correction,
+    }
+
+
+def _between(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _verdict(value, low, high, claim, correction) -> str:
+    if claim is None:
+        stands = True
+    elif isinstance(claim, list):
+        stands = _between(value, *claim)
+    else:
+        stands = _between(claim, low, high)
+    if correction:
+        return CORRECTED
+    return HOLDS if stands else FAILS
+
+
+def _display(entry: Entry) -> None:
+    """Show the box in a notebook; outside one (tests, scripts) stay silent."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    if get_ipython() is not None:
+        display(entry)

@@ -1,0 +1,64 @@
+"""From decoder output to log p(x|z): what the last layer of a decoder means.
+
+A likelihood turns the raw output `out` of the decoder, (..., B, D), into the log
+probability of the data x, (B, D), summed over the D pixels: (..., B), in nats.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vaelib.gaussian import LOG_2PI
+
+
+class Likelihood(Protocol):
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor: ...
+
+    def mean(self, out: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """p(x|z) = prod_d p_d^x_d (1 - p_d)^(1 - x_d), with `out` the logits of p.
+
+    For gray values 0 < x < 1 this is the thesis's cross-entropy (listing B.2). It is then
+    a score and not a normalized density: it cannot reach 0 even for a perfect
+    reconstruction. Binarize x, or name the number for what it is.
+    """
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        """(..., B, D), (B, D) -> (..., B). From logits: exact where a sigmoid would round to 1."""
+        return (out * x - F.softplus(out)).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out.sigmoid()
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """p(x|z) = N(x; out, sigma_x^2 I): a normalized density, above 1 where sigma_x < 0.399."""
+
+    sigma_x: float = 1.0
+
+    def __post_init__(self):
+        if not self.sigma_x > 0:
+            raise ValueError(f"sigma_x is {self.sigma_x}, expected a positive standard deviation")
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        scaled = ((x - out) / self.sigma_x) ** 2
+        return -0.5 * (LOG_2PI + 2 * math.log(self.sigma_x) + scaled).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out
+
+
+def binarize(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Each pixel 1 with probability its gray value: data that a Bernoulli does describe."""
+    noise = torch.rand(x.shape, generator=generator, device=generator.device)
+    return (noise.to(x.device) < x).to(x.dtype)

@@ -1,0 +1,66 @@
+"""The ELBO, its importance-weighted relatives and the schedules of beta (thesis 4.2, 5.0).
+
+Per-example terms first, (B,) in nats; the mean over the batch comes last and elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vaelib.gaussian import kl_to_standard, log_normal, log_standard_normal, reparameterize
+from vaelib.likelihood import Likelihood
+from vaelib.model import VAE
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """log_lik = E_q log p(x|z) and kl = KL(q(z|x) || p(z)), each (B,) in nats."""
+
+    log_lik: Tensor
+    kl: Tensor
+
+    def value(self, beta: float = 1.0) -> Tensor:
+        """log_lik - beta * kl. beta = 1 is THE ELBO; only beta >= 1 keeps it a lower bound."""
+        return self.log_lik - beta * self.kl
+
+
+def elbo(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
+    """Estimator B (thesis eq. 4.5): KL in closed form, E_q log p(x|z) by L samples.
+
+    x (B, D), eps (L, B, M) standard noise. Returns per-example terms, (B,) each.
+    """
+    mu, logvar = model.encode(x)
+    z = reparameterize(mu, logvar, eps)  # (L, B, M)
+    log_px_z = lik.log_prob(model.decode(z), x)  # (L, B)
+    return Elbo(log_lik=log_px_z.mean(0), kl=kl_to_standard(mu, logvar))
+
+
+def log_weights(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Tensor:
+    """log p(x, z) - log q(z|x) at z = g(eps, x): (L, B) nats; the mean over L is estimator A (4.4)."""
+    mu, logvar = model.encode(x)
+    z = reparameterize(mu, logvar, eps)
+    log_px_z = lik.log_prob(model.decode(z), x)
+    return log_px_z + log_standard_normal(z) - log_normal(z, mu, logvar)
+
+
+def importance_bound(log_w: Tensor) -> Tensor:
+    """log (1/L) sum_l w_l from log weights (L, B) -> (B,): the bound of Burda et al. (2016).
+
+    L = 1 is the ELBO; the bound rises with L, in expectation, towards log p(x).
+    """
+    return torch.logsumexp(log_w, dim=0) - math.log(log_w.shape[0])
+
+
+def constant(beta: float) -> Callable[[int, int], float]:
+    """The schedule beta_e = beta."""
+    return lambda epoch, epochs: beta
+
+
+def linear_to(beta_max: float) -> Callable[[int, int], float]:
+    """The thesis's ramp (listing B.2): 1/E in epoch 0, then e/E * beta_max in epoch e of E."""
+    return lambda epoch, epochs: (epoch * beta_max if epoch else 1.0) / epochs
