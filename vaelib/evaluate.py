@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from vaelib.data.common import to_unit
 from vaelib.gaussian import log_standard_normal
-from vaelib.likelihood import Bernoulli, Likelihood
+from vaelib.likelihood import Likelihood
 from vaelib.model import VAE
 from vaelib.objective import Elbo, elbo, importance_bound, log_weights
 
@@ -78,8 +78,8 @@ def log_evidence_2d(
     """log p(x) itself for a VAE with a 2-D latent and Bernoulli pixels, by quadrature: (N,) nats.
 
     The plane [-extent, extent]^2 is cut into side x side cells and p(x|z) p(z) summed at
-    their centers: a grid is exact in the limit, and nothing else is possible to be so only
-    because M = 2. Raises ValueError for another latent dimension.
+    their centers; halve the cells to see what the cut costs. Only a plane is small enough
+    for this. Raises ValueError for another latent dimension.
     """
     if model.latent_dim != 2:
         raise ValueError(f"quadrature needs a 2-D latent space, this model has {model.latent_dim}")

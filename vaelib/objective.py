@@ -41,7 +41,7 @@ def elbo(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
 
 
 def log_weights(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Tensor:
-    """log p(x, z) - log q(z|x) at z = g(eps, x): (L, B) nats; the mean over L is estimator A (4.4)."""
+    """log p(x, z) - log q(z|x) at z = g(eps, x): (L, B) nats; mean over L: estimator A (4.4)."""
     mu, logvar = model.encode(x)
     z = reparameterize(mu, logvar, eps)
     log_px_z = lik.log_prob(model.decode(z), x)

@@ -1,0 +1,195 @@
+// What every view needs: arrays out of base64, colors of the theme, a sharp canvas, a stepper.
+
+const TYPES = { f32: Float32Array, i8: Int8Array, u8: Uint8Array, i32: Int32Array };
+
+/** Replace every {dtype, shape, base64} in a JSON value by {values, shape}. */
+export function unpack(value) {
+  if (Array.isArray(value)) return value.map(unpack);
+  if (value === null || typeof value !== "object") return value;
+  if ("base64" in value) return { values: decodeArray(value), shape: value.shape };
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unpack(item)]));
+}
+
+function decodeArray({ dtype, base64 }) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  if (dtype === "f16") return Float32Array.from(new Uint16Array(bytes.buffer), halfToFloat);
+  return new TYPES[dtype](bytes.buffer);
+}
+
+/** IEEE 754 half precision to a number. */
+export function halfToFloat(bits) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** Create an element: el("button", {type: "button", text: "Play"}, parent). */
+export function el(tag, attributes = {}, parent = null) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") node.textContent = value;
+    else node.setAttribute(name, value);
+  }
+  if (parent) parent.append(node);
+  return node;
+}
+
+/** The colors that widget.css sets for the theme of the moment. */
+export function colors(root) {
+  const style = getComputedStyle(root);
+  const names = ["fg", "muted", "bg", "line", "blue", "orange", "green", "gray"];
+  return Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--vw-${n}`).trim()]));
+}
+
+/** Call `redraw` whenever the page changes between light and dark. */
+export function onTheme(redraw) {
+  const watch = { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light", "class"] };
+  const observer = new MutationObserver(() => redraw());
+  observer.observe(document.documentElement, watch);
+  observer.observe(document.body, watch);
+}
+
+/**
+ * A canvas as wide as its parent, `ratio` = height / width, sharp on every screen.
+ * draw(ctx, width, height) works in CSS pixels; returns {node, redraw}.
+ */
+export function canvas(parent, { ratio, label, draw }) {
+  const node = el("canvas", { role: "img", "aria-label": label }, parent);
+  function redraw() {
+    const width = node.clientWidth || 300;
+    const height = Math.round(width * ratio);
+    const scale = window.devicePixelRatio || 1;
+    node.width = Math.round(width * scale);
+    node.height = Math.round(height * scale);
+    node.style.height = `${height}px`;
+    const ctx = node.getContext("2d");
+    ctx.scale(scale, scale);
+    ctx.font = "12px system-ui, sans-serif";
+    draw(ctx, width, height);
+  }
+  let seen = 0;
+  new ResizeObserver(() => {
+    if (node.clientWidth === seen) return;
+    seen = node.clientWidth;
+    redraw();
+  }).observe(node);
+  onTheme(redraw);
+  return { node, redraw };
+}
+
+/** Linear map of [a, b] onto [c, d]. */
+export function scale([a, b], [c, d]) {
+  return (x) => c + ((x - a) / (b - a)) * (d - c);
+}
+
+/** About `count` round numbers that cover [low, high]. */
+export function ticks(low, high, count = 5) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const found = [];
+  for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9; t += step) {
+    found.push(Math.abs(t) < step * 1e-9 ? 0 : t);
+  }
+  return found;
+}
+
+/**
+ * Axes with ticks, light grid and labels. `box` = {left, top, right, bottom} in CSS pixels.
+ * Returns {x, y}: the maps from data to pixels.
+ */
+export function axes(ctx, box, xRange, yRange, { xLabel, yLabel, tone, nx = 5, ny = 4 }) {
+  const x = scale(xRange, [box.left, box.right]);
+  const y = scale(yRange, [box.bottom, box.top]);
+  const number = (v) => String(Number(v.toPrecision(6))).replace("-", "\u2212");
+  ctx.lineWidth = 1;
+  ctx.strokeStyle = tone.line;
+  ctx.fillStyle = tone.muted;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "top";
+  for (const t of ticks(...xRange, nx)) {
+    line(ctx, [[x(t), box.top], [x(t), box.bottom]]);
+    ctx.fillText(number(t), x(t), box.bottom + 5);
+  }
+  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
+  for (const t of ticks(...yRange, ny)) {
+    line(ctx, [[box.left, y(t)], [box.right, y(t)]]);
+    ctx.fillText(number(t), box.left - 6, y(t));
+  }
+  ctx.strokeStyle = tone.gray;
+  line(ctx, [[box.left, box.top], [box.left, box.bottom], [box.right, box.bottom]]);
+  ctx.fillStyle = tone.fg;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "bottom";
+  ctx.fillText(xLabel, (box.left + box.right) / 2, box.bottom + 36);
+  ctx.save();
+  ctx.translate(12, (box.top + box.bottom) / 2);
+  ctx.rotate(-Math.PI / 2);
+  ctx.textBaseline = "middle";
+  ctx.fillText(yLabel, 0, 0);
+  ctx.restore();
+  return { x, y };
+}
+
+/** Stroke the polyline through points [[x, y], ...]. */
+export function line(ctx, points) {
+  ctx.beginPath();
+  points.forEach(([px, py], i) => (i ? ctx.lineTo(px, py) : ctx.moveTo(px, py)));
+  ctx.stroke();
+}
+
+/**
+ * Play / pause, one step back and forward, a slider: for anything that has frames 0..n-1.
+ * onStep(i) draws frame i and returns the sentence that says what it shows.
+ * Space plays, the arrow keys step while the slider has the focus. Never plays by itself.
+ */
+export function stepper(parent, { n, label, onStep, milliseconds = 700, start = 0 }) {
+  const bar = el("div", { class: "vw-bar" }, parent);
+  const back = el("button", { type: "button", "aria-label": "One step back", text: "\u2039" }, bar);
+  const play = el("button", { type: "button", class: "vw-play" }, bar);
+  const next = el("button", { type: "button", "aria-label": "One step forward", text: "\u203a" }, bar);
+  const slider = el("input", { type: "range", min: 0, max: n - 1, step: 1, "aria-label": label }, bar);
+  const text = el("p", { class: "vw-text", "aria-live": "polite" }, parent);
+  let timer = null;
+
+  function show(i) {
+    slider.value = i;
+    const sentence = onStep(Number(slider.value));
+    text.textContent = sentence;
+    slider.setAttribute("aria-valuetext", sentence);
+  }
+  function pause() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "\u25b6 Play";
+  }
+  function run() {
+    if (Number(slider.value) === n - 1) show(0);
+    play.textContent = "\u275a\u275a Pause";
+    timer = setInterval(() => {
+      if (!parent.isConnected) return pause();
+      show(Number(slider.value) + 1);
+      if (Number(slider.value) === n - 1) pause();
+    }, milliseconds);
+  }
+  function go(i) {
+    pause();
+    show(Math.max(0, Math.min(n - 1, i)));
+  }
+  play.addEventListener("click", () => (timer ? pause() : run()));
+  back.addEventListener("click", () => go(Number(slider.value) - 1));
+  next.addEventListener("click", () => go(Number(slider.value) + 1));
+  slider.addEventListener("input", () => go(Number(slider.value)));
+  slider.addEventListener("keydown", (event) => {
+    if (event.key !== " ") return;
+    event.preventDefault();
+    play.click();
+  });
+  pause();
+  show(start);
+  return { show: go, step: () => Number(slider.value) };
+}
