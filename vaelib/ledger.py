@@ -66,25 +66,28 @@ def check(
     stderr        standard error of `value` where it was estimated from samples
 
     Displays a box and returns the entry. Raises LedgerError when the value is outside the
-    interval or not finite, ValueError when the interval is missing or upside down.
+    interval or not finite, ValueError when the interval (or the thesis's pair) is missing,
+    upside down or not finite.
     """
     if low is None and high is None:
         raise ValueError(f"ledger entry {id!r} has no interval: give low, high or both")
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"ledger entry {id!r}: low = {low:g} is above high = {high:g}")
+    low, high = _bounds(id, low, high)
     value = float(value)
     ours = math.isfinite(value) and _between(value, low, high)
-    claim = list(map(float, thesis_value)) if isinstance(thesis_value, tuple) else thesis_value
+    if isinstance(thesis_value, tuple | list):
+        claim = list(_bounds(id, *map(float, thesis_value)))
+    else:
+        claim = _bounds(id, thesis_value, None)[0]
     entry = Entry(
         id=id,
         thesis=thesis,
         says=says,
         value=value,
-        low=None if low is None else float(low),
-        high=None if high is None else float(high),
+        low=low,
+        high=high,
         thesis_value=claim,
         verdict=_verdict(value, low, high, claim, correction),
-        stderr=None if stderr is None else float(stderr),
+        stderr=_bounds(id, stderr, None)[0],
         unit=unit,
         correction=correction,
     )
@@ -135,6 +138,7 @@ def claimed(entry: Entry) -> str:
 
 
 def line(entry: Entry) -> str:
+    """The entry on one line, for those who see no HTML."""
     return f"{entry.id}: {measured(entry)}, expected {interval(entry)} — thesis {entry.verdict}"
 
 
@@ -168,6 +172,17 @@ def _shown(entry: Entry) -> dict[str, str]:
         "claimed": claimed(entry),
         "correction": entry.correction,
     }
+
+
+def _bounds(id: str, low: Real | None, high: Real | None) -> tuple[float | None, float | None]:
+    """Both as plain floats (JSON takes no others), refused where they bound nothing."""
+    low, high = (None if bound is None else float(bound) for bound in (low, high))
+    for bound in (low, high):
+        if bound is not None and not math.isfinite(bound):
+            raise ValueError(f"ledger entry {id!r}: {bound} is no finite number; leave it out")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"ledger entry {id!r}: low = {low:g} is above high = {high:g}")
+    return low, high
 
 
 def _between(value: float, low: float | None, high: float | None) -> bool:

@@ -1,0 +1,166 @@
+"""The ledger: what raises, what the verdict on the thesis is, and that the rows travel."""
+
+import json
+import math
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from vaelib import ledger
+from vaelib.ledger import CORRECTED, FAILS, HOLDS, LedgerError, check
+
+
+def claim(value=1.0, **changes):
+    """A claim that holds, but for what the test changes."""
+    return check("test-row", value, **{"thesis": "1.1", "says": "it is one", "low": 0, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, HOLDS),  # no thesis value: our statement is the thesis's
+        ({"high": 2, "thesis_value": 1.5}, HOLDS),  # the thesis's number lies in our interval
+        ({"high": 2, "thesis_value": 2}, HOLDS),  # ... its ends included
+        ({"high": 2, "thesis_value": 2.1}, FAILS),
+        ({"high": 2, "thesis_value": -0.1}, FAILS),
+        ({"thesis_value": (0.9, 1.1)}, HOLDS),  # our value lies in the thesis's pair
+        ({"thesis_value": (1.0, 1.0)}, HOLDS),
+        ({"thesis_value": (1.1, 2)}, FAILS),
+        ({"correction": "mended"}, CORRECTED),
+        ({"high": 2, "thesis_value": 7, "correction": "mended"}, CORRECTED),
+    ],
+)
+def test_verdict_judges_the_thesis(changes, verdict):
+    assert claim(**changes).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds"),
+    [
+        (1.0, {"low": 1.1}),
+        (1.0, {"low": None, "high": 0.9}),
+        (1.0, {"low": 1.0000001, "high": 2}),
+        (math.nan, {"low": 0}),
+        (math.nan, {"low": None, "high": 0}),
+        (math.inf, {"low": 0}),
+        (-math.inf, {"low": None, "high": 0}),
+    ],
+)
+def test_our_own_statement_must_hold(value, bounds):
+    with pytest.raises(LedgerError, match="test-row: measured"):
+        claim(value, **bounds)
+
+
+def test_a_failure_says_what_was_expected_and_what_the_thesis_says():
+    with pytest.raises(LedgerError, match=r"measured 3 nats, expected \[0, 2\].*\(1\.1\).*is one"):
+        claim(3, high=2, unit="nats")
+
+
+def test_a_correction_does_not_excuse_our_own_failure():
+    with pytest.raises(LedgerError):
+        claim(-1, correction="mended")
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"low": None},
+        {"low": 2, "high": 1},
+        {"low": math.nan},
+        {"high": math.nan},
+        {"low": -math.inf},
+        {"high": math.inf},
+        {"thesis_value": (2, 1)},
+        {"thesis_value": math.nan},
+        {"stderr": math.nan},
+    ],
+)
+def test_an_interval_that_bounds_nothing_is_refused(bounds):
+    with pytest.raises(ValueError, match="test-row") as problem:
+        claim(**bounds)
+    assert not isinstance(problem.value, LedgerError)
+
+
+def test_numbers_of_any_library_become_plain_json():
+    torch = pytest.importorskip("torch")
+    entry = claim(
+        torch.tensor(0.5),
+        low=np.float32(0),
+        high=np.int64(2),
+        thesis_value=np.int64(1),
+        stderr=np.float64(0.1),
+    )
+    row = entry._repr_mimebundle_()[ledger.MIME]
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert {type(row[key]) for key in ("value", "low", "high", "thesis_value", "stderr")} == {float}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        ({"low": 0.5}, "at least 0.5"),
+        ({"low": None, "high": 2}, "at most 2"),
+        ({"low": 1, "high": 1}, "exactly 1"),
+        ({"low": 0, "high": 2}, "[0, 2]"),
+    ],
+)
+def test_the_interval_in_words(bounds, text):
+    assert ledger.interval(claim(**bounds)) == text
+
+
+def test_the_box_escapes_what_it_shows():
+    text = "<script>alert('1 & 2')</script>"
+    entry = check(
+        'a"b', 1, low=0, thesis=text, says=text, correction=text, unit="<i>nats</i>"
+    )  # fmt: skip
+    box = entry._repr_mimebundle_()["text/html"]
+    assert "<script" not in box
+    assert "<i>" not in box
+    assert 'a"b' not in box
+    assert box.count("&lt;script&gt;alert(&#x27;1 &amp; 2&#x27;)&lt;/script&gt;") == 3
+
+
+def test_the_box_shows_claim_value_interval_and_verdict():
+    box = claim(1.5, high=2, thesis_value=7, stderr=0.1, unit="nats")._repr_mimebundle_()[
+        "text/html"
+    ]
+    for part in ("it is one", "1.5 ± 0.2 nats", "[0, 2]", "thesis 7", FAILS, "test-row"):
+        assert part in box
+
+
+def run(*sources):
+    """Execute a notebook with these cells, the ledger imported first."""
+    cells = [nbformat.v4.new_code_cell(s) for s in ("from vaelib import ledger", *sources)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    return notebook
+
+
+def test_rows_travel_in_the_outputs_of_an_executed_notebook():
+    call = "_ = ledger.check('{}', 1.0, low=0, thesis='1.1', says='it is <one>', thesis_value={})"
+    notebook = run(call.format("run-a", None), call.format("run-b", (2, 3)), "1 + 1")
+    nbformat.validate(notebook)
+    stored = json.loads(nbformat.writes(notebook))
+    rows = ledger.rows(stored, chapter="01_tiny")
+    assert [(row["id"], row["chapter"], row["verdict"]) for row in rows] == [
+        ("run-a", "01_tiny", HOLDS),
+        ("run-b", "01_tiny", FAILS),
+    ]
+    assert rows[1]["thesis_value"] == [2, 3]
+    promised = {"id", "chapter", "thesis", "says", "value", "low", "high", "thesis_value"}
+    assert promised | {"verdict"} <= rows[0].keys()
+    shown = stored["cells"][1]["outputs"][0]["data"]
+    assert "it is &lt;one&gt;" in "".join(shown["text/html"])
+    assert "run-a" in "".join(shown["text/plain"])
+
+
+def test_a_failing_check_fails_the_run():
+    with pytest.raises(CellExecutionError, match=r"LedgerError.*run-c"):
+        run("ledger.check('run-c', 1.0, low=2, thesis='1.1', says='it is two')")
+
+
+def test_a_notebook_without_rows_has_none():
+    assert ledger.rows({"cells": [{"cell_type": "markdown"}]}, chapter="01_tiny") == []
