@@ -41,9 +41,10 @@ class View:
     @cached_property
     def html(self) -> str:
         """The whole view as one HTML fragment."""
-        packed = json.dumps(_pack(self.data), separators=(",", ":")).replace("</", "<\\/")
+        # No "<" may stand in a script: "</script>" would end it, "<!--" would hide its end.
+        packed = json.dumps(_pack(self.data), separators=(",", ":")).replace("<", "\\u003c")
         return (
-            f"<style>{(HERE / 'widget.css').read_text()}</style>"
+            f"<style>{(HERE / 'widget.css').read_text(encoding='utf-8')}</style>"
             f'<div class="vw" id="{self.name}" role="group" aria-label="{html.escape(self.label)}">'
             "<noscript>This view needs JavaScript; the figure above shows the same without it."
             "</noscript></div>\n"
@@ -62,7 +63,10 @@ class View:
 
 def bundle(script: str) -> str:
     """core.js and one view as a single classic script: import and export lines fall away."""
-    source = "\n".join((HERE / f"{name}.js").read_text() for name in ("core", script))
+    source = "\n".join(
+        (HERE / f"{name}.js").read_text(encoding="utf-8")
+        for name in dict.fromkeys(("core", script))
+    )
     source = re.sub(r"^import .*?;\n", "", source, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^export ", "", source, flags=re.MULTILINE)
 

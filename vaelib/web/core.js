@@ -162,14 +162,18 @@ export function stepper(parent, { n, label, onStep, milliseconds = 700, start = 
     text.textContent = sentence;
     slider.setAttribute("aria-valuetext", sentence);
   }
+  // Every frame spoken would bury a listener: silent while it plays, the last frame spoken.
   function pause() {
     clearInterval(timer);
     timer = null;
     play.textContent = "\u25b6 Play";
+    text.setAttribute("aria-live", "polite");
+    text.textContent = slider.getAttribute("aria-valuetext");
   }
   function run() {
     if (Number(slider.value) === n - 1) show(0);
     play.textContent = "\u275a\u275a Pause";
+    text.setAttribute("aria-live", "off");
     timer = setInterval(() => {
       if (!parent.isConnected) return pause();
       show(Number(slider.value) + 1);
