@@ -37,6 +37,7 @@ HOW_TO_MEND = (
 
 
 def raw_dir() -> Path:
+    """The folder of the four files: VAELIB_DATA/MNIST/raw, as torchvision lays it out."""
     return runtime.data_dir() / "MNIST" / "raw"
 
 

@@ -1,0 +1,108 @@
+"""Profile, device, folders: what the environment decides, and how it is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vaelib import runtime
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """Let torch say whether it sees CUDA; the answer that runtime remembers is put aside."""
+
+    def pretend(available):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Some GPU")
+        runtime.has_cuda.cache_clear()
+
+    yield pretend
+    monkeypatch.undo()
+    runtime.has_cuda.cache_clear()
+
+
+@pytest.mark.parametrize(("available", "name"), [(True, "thesis"), (False, "quick")])
+@pytest.mark.parametrize("unset", [None, "", "  "])
+def test_the_machine_decides_where_no_profile_is_named(monkeypatch, cuda, available, name, unset):
+    cuda(available)
+    if unset is None:
+        monkeypatch.delenv("VAELIB_PROFILE", raising=False)
+    else:
+        monkeypatch.setenv("VAELIB_PROFILE", unset)
+    assert runtime.profile() == name
+
+
+@pytest.mark.parametrize("available", [True, False])
+@pytest.mark.parametrize(("named", "name"), [("quick", "quick"), (" Thesis ", "thesis")])
+def test_a_named_profile_wins(monkeypatch, cuda, available, named, name):
+    cuda(available)
+    monkeypatch.setenv("VAELIB_PROFILE", named)
+    assert runtime.profile() == name
+
+
+def test_an_unknown_profile_is_refused_by_name(monkeypatch):
+    monkeypatch.setenv("VAELIB_PROFILE", "fast")
+    with pytest.raises(ValueError, match=r"VAELIB_PROFILE is 'fast', expected one of quick, thesi"):
+        runtime.profile()
+    with pytest.raises(ValueError, match="VAELIB_PROFILE"):
+        runtime.pick(quick=1, thesis=2)
+
+
+def test_pick_takes_the_value_of_the_profile(monkeypatch):
+    monkeypatch.setenv("VAELIB_PROFILE", "quick")
+    assert runtime.pick(quick=1, thesis=50) == 1
+    monkeypatch.setenv("VAELIB_PROFILE", "thesis")
+    assert runtime.pick(quick=1, thesis=50) == 50
+
+
+def test_the_device_is_cuda_where_torch_sees_it(cuda):
+    cuda(True)
+    assert runtime.device() == torch.device("cuda")
+    assert runtime.device_name() == "Some GPU"
+    cuda(False)
+    assert runtime.device() == torch.device("cpu")
+    assert runtime.device_name().startswith("CPU (")
+
+
+def test_the_data_folder_is_the_one_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    assert runtime.data_dir() == tmp_path
+    monkeypatch.setenv("VAELIB_DATA", "~/pictures")
+    assert runtime.data_dir() == Path.home() / "pictures"
+
+
+@pytest.mark.parametrize("named", [None, "", " "])
+def test_the_data_folder_is_the_user_cache_where_none_is_named(monkeypatch, tmp_path, named):
+    if named is None:
+        monkeypatch.delenv("VAELIB_DATA", raising=False)
+    else:
+        monkeypatch.setenv("VAELIB_DATA", named)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(runtime.sys, "platform", "linux")
+    assert runtime.data_dir() == tmp_path / "vaelib" / "data"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert runtime.data_dir() == Path.home() / ".cache" / "vaelib" / "data"
+    monkeypatch.setattr(runtime.sys, "platform", "darwin")
+    assert runtime.data_dir() == Path.home() / "Library" / "Caches" / "vaelib" / "data"
+    monkeypatch.setattr(runtime.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert runtime.data_dir() == tmp_path / "local" / "vaelib" / "data"
+
+
+def test_a_generator_repeats_its_seed_and_touches_no_global_state():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    draws = [torch.randn(5, generator=runtime.generator(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_describe_is_one_line_with_all_facts(monkeypatch, cuda):
+    cuda(False)
+    monkeypatch.setenv("VAELIB_PROFILE", "quick")
+    text = runtime.describe(data="digits", restarts=200)
+    assert text.startswith("profile quick · CPU (")
+    assert text.endswith(" · data digits · restarts 200")
