@@ -6,9 +6,14 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 EXTRAS  := --extra book --extra dev
+# Two workers with one thread each: more threads than cores crawl.
+WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+UNIT     = $(WORKERS) tests
+# The limits: 5 minutes a cell, 10 minutes a notebook.
+NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test notebooks browser lint pair data bench lock clean
+.PHONY: help env book execute html test unit notebooks browser lint pair data bench lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +27,49 @@ $(READY): requirements.lock pyproject.toml
 	awk '/^uv==/ {on = 1} on {print; if (!/\\$$/) exit}' requirements.lock > $(VENV)/uv.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r $(VENV)/uv.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+book: execute html  ## run what changed, write _build/html/index.html
+
+execute: $(READY)  ## run the chapters whose code, environment or data changed
+	$(BIN)/python tools/execute.py
+
+html: $(READY)  ## render the kept runs (_build/executed); needs no GPU, no data
+	$(BIN)/jupyter-book build . --all -W --keep-going --quiet
+	@echo "Open _build/html/index.html"
+
+test: $(READY)  ## unit tests, then every notebook by nbmake
+	$(UNIT)
+	$(NBMAKE)
+
+unit: $(READY)  ## the unit tests alone
+	$(UNIT)
+
+notebooks: $(READY)  ## every notebook by nbmake, alone
+	$(NBMAKE)
+
+browser: $(READY)  ## look at the built pages in a headless chromium (after make book)
+	$(BIN)/python -m pytest tests -m "book or browser"
+
+lint: $(READY)  ## ruff, and the pairs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/pair.py --check
+
+pair: $(READY)  ## write the .ipynb twins from the .md sources
+	$(BIN)/python tools/pair.py
+
+data: $(READY)  ## download MNIST into VAELIB_DATA (default: the user cache), verified
+	$(BIN)/python -m vaelib.data fetch mnist
+
+bench: $(READY)  ## ratios against peers, measured side by side
+	$(BIN)/python benchmarks/bench_cavi.py
+	$(BIN)/python benchmarks/bench_train.py
+
+lock:  ## resolve pyproject.toml anew into requirements.lock and environment.yml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(EXTRAS) --generate-hashes \
+		--no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
+
+clean:  ## remove what was built; keep the environment
+	rm -rf _build

@@ -1,0 +1,123 @@
+"""What this book adds to Jupyter Book: the runs, the ledger, MathJax from a package.
+
+- Before anything is read, the kept runs of all chapters are checked against the present
+  code and handed to MyST-NB as its cache. A missing or stale run stops the build: a page
+  never shows a number that its code did not make.
+- The directives `ledger-table`, `inventory-table` and `chapter-times` are made from those runs.
+- MathJax is copied out of the installed package, so pages with mathematics need no network.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from sphinx.errors import ExtensionError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import chapters
+from book_tables import ChapterTimes, InventoryTable, LedgerTable
+
+from vaelib import ledger
+
+BUILD = chapters.ROOT / "_build"
+
+
+def setup(app) -> dict:
+    app.connect("config-inited", take_runs)
+    app.connect("config-inited", take_mathjax)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", say_how_it_ran, priority=900)
+    app.connect("build-finished", allow_underscores)
+    app.add_directive("ledger-table", LedgerTable)
+    app.add_directive("inventory-table", InventoryTable)
+    app.add_directive("chapter-times", ChapterTimes)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+# --- before the pages are read -------------------------------------------------------------
+
+
+def take_runs(app, config) -> None:
+    """Fill a fresh jupyter-cache with the kept runs and write _build/ledger.json."""
+    try:
+        runs = chapters.fresh_runs()
+    except chapters.StaleError as problem:
+        raise ExtensionError(str(problem)) from problem
+    folder = BUILD / ".jupyter_cache"
+    shutil.rmtree(folder, ignore_errors=True)
+    cache = get_cache(folder)
+    for name, run in runs.items():
+        seconds = run.metadata[chapters.RUN]["wall_seconds"]
+        bundle = CacheBundleIn(
+            run, chapters.NOTEBOOKS / f"{name}.md", data={"execution_seconds": seconds}
+        )
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    config.nb_execution_cache_path = str(folder)
+    app.book_runs = runs
+    app.book_rows = collect(runs)
+    (BUILD / "ledger.json").write_text(json.dumps(app.book_rows, indent=1, ensure_ascii=False))
+
+
+def collect(runs: dict) -> list[dict]:
+    """The ledger of this build. An id used twice is an error: a reader could not tell which."""
+    rows = [row for name, run in runs.items() for row in ledger.rows(run, name)]
+    ids = [row["id"] for row in rows]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        raise ExtensionError(f"ledger ids used more than once: {', '.join(twice)}")
+    return rows
+
+
+def take_mathjax(app, config) -> None:
+    """Copy MathJax's one-file build from its package into a static folder of this build."""
+    files = metadata.files("sphinx-mathjax-offline") or []
+    source = next((f.locate() for f in files if f.name == "tex-svg.js"), None)
+    if source is None:
+        raise ExtensionError("the package sphinx-mathjax-offline has no tex-svg.js: run `make env`")
+    target = BUILD / "static" / "vendor" / "mathjax" / "tex-svg.js"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    config.html_static_path.append(str(BUILD / "static"))
+
+
+# --- while the pages are written -----------------------------------------------------------
+
+
+def drop_thebe(app, pagename, templatename, context, doctree) -> None:
+    """sphinx-thebe names another host and defines its constants twice: leave it out."""
+
+    def is_thebe(script) -> bool:
+        body = getattr(script, "attributes", {}).get("body") or ""
+        return "thebe" in str(getattr(script, "filename", "")) or "THEBE_JS_URL" in body
+
+    scripts = context.get("script_files", [])
+    context["script_files"] = [s for s in scripts if not is_thebe(s)]
+
+
+def say_how_it_ran(app, pagename, templatename, context, doctree) -> None:
+    """Under a chapter's title: when, on what and how long its notebook ran."""
+    run = app.book_runs.get(Path(pagename).name) if pagename.startswith("notebooks/") else None
+    if run is None or "body" not in context:
+        return
+    facts = run.metadata[chapters.RUN]
+    environment = facts["environment"]
+    line = (
+        f"This page was computed on {facts['finished'][:10]} in the {environment['profile']} "
+        f"profile on {environment['device']}: {facts['wall_seconds']:.0f} s, "
+        f"{facts['cpu_seconds']:.0f} s of CPU."
+    )
+    mark = f'</h1>\n<p class="run-facts">{html.escape(line)}</p>'
+    context["body"] = context["body"].replace("</h1>", mark, 1)
+
+
+def allow_underscores(app, problem) -> None:
+    """Hosts that run Jekyll hide _static without this file."""
+    if problem is None and app.builder.format == "html":
+        Path(app.outdir, ".nojekyll").touch()

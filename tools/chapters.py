@@ -1,0 +1,158 @@
+"""The chapters as files: which there are, what they depend on, what their last run left.
+
+A chapter's run is kept as one executed notebook, `_build/executed/NN_name.ipynb`, whose
+metadata says from which code and in which environment it was made. That folder is all
+that a machine without GPU, data or torch needs to render the book.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jupytext
+import nbformat
+import yaml
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+EXECUTED = ROOT / "_build" / "executed"
+RUN = "vaelib_run"  # the metadata key of a run's facts
+
+
+class StaleError(RuntimeError):
+    """A chapter has no run, or one from other code than there is now."""
+
+
+def names() -> list[str]:
+    """The chapters of the table of contents, in order, without folder and extension."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    return [Path(file).stem for file in files if file.startswith("notebooks/")]
+
+
+def source(name: str) -> NotebookNode:
+    """The chapter as a notebook, read from its MyST Markdown."""
+    return jupytext.read(NOTEBOOKS / f"{name}.md", fmt="md:myst")
+
+
+def code_digest(name: str) -> str:
+    """Changes when the chapter's code cells, a room they use or the lock change; prose does not."""
+    cells = [[c.source, c.metadata] for c in source(name).cells if c.cell_type == "code"]
+    digest = hashlib.sha256(json.dumps(cells, sort_keys=True).encode())
+    for path in [*_files_of_rooms(rooms(name)), ROOT / "requirements.lock"]:
+        digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def rooms(name: str) -> set[str]:
+    """The rooms of vaelib that a chapter imports, and the rooms that those import."""
+    code = "\n".join(c.source for c in source(name).cells if c.cell_type == "code")
+    # Lines for IPython (%magic, !shell) are no Python and import nothing.
+    waiting = _imported(re.sub(r"^\s*[%!].*$", "", code, flags=re.MULTILINE))
+    found: set[str] = set()
+    while waiting:
+        room = waiting.pop()
+        found.add(room)
+        for path in _files_of_room(room):
+            if path.suffix == ".py":
+                waiting |= _imported(path.read_text()) - found
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What the numbers of a run depend on besides the code."""
+    from vaelib import runtime
+
+    return {
+        "profile": runtime.profile(),
+        "device": runtime.device_name(),
+        "data": _fingerprint(runtime.data_dir()),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+    }
+
+
+def load_run(name: str) -> NotebookNode | None:
+    """The executed notebook of a chapter, or None where there is none that can be read."""
+    path = EXECUTED / f"{name}.ipynb"
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.reader.NotJSONError):
+        return None
+    return notebook if RUN in notebook.metadata else None
+
+
+def save_run(name: str, notebook: NotebookNode, facts: dict) -> None:
+    """Keep a run; a reader never sees half a file."""
+    notebook.metadata[RUN] = facts
+    notebook.metadata.pop("widgets", None)  # the pages show the views' own HTML
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    path = EXECUTED / f"{name}.ipynb"
+    partial = path.with_suffix(".part")
+    nbformat.write(notebook, partial)
+    partial.replace(path)
+
+
+def fresh_runs() -> dict[str, NotebookNode]:
+    """The runs of all chapters. Raises StaleError naming those without a run of today's code."""
+    runs = {name: load_run(name) for name in names()}
+    stale = [
+        name
+        for name, run in runs.items()
+        if run is None or run.metadata[RUN]["code"] != code_digest(name)
+    ]
+    if stale:
+        raise StaleError(
+            f"no run of the present code for {', '.join(stale)} in {EXECUTED}: "
+            "run `make execute` here, or copy that folder from the machine that did."
+        )
+    return runs
+
+
+def _imported(code: str) -> set[str]:
+    """The top-level names below vaelib that a piece of Python imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module == "vaelib":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vaelib."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            dotted = [alias.name.split(".") for alias in node.names]
+            found |= {parts[1] for parts in dotted if parts[0] == "vaelib" and len(parts) > 1}
+    return found
+
+
+def _files_of_room(room: str) -> Iterator[Path]:
+    folder = ROOT / "vaelib" / room
+    if folder.is_dir():
+        yield from sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
+    elif (path := folder.with_suffix(".py")).exists():
+        yield path
+
+
+def _files_of_rooms(found: set[str]) -> Iterator[Path]:
+    """The rooms' files, and what lies beside the rooms: vaelib/__init__.py, the style sheet."""
+    beside = (ROOT / "vaelib").iterdir()
+    yield from sorted(p for p in beside if p.is_file() and p.suffix != ".py")
+    yield ROOT / "vaelib" / "__init__.py"
+    for room in sorted(found):
+        yield from _files_of_room(room)
+
+
+def _fingerprint(folder: Path) -> str:
+    """`none`, or a short digest of the names, sizes and dates of the data files."""
+    if not folder.is_dir():
+        return "none"
+    seen = [
+        (str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns)
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    ]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16] if seen else "none"

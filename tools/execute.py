@@ -1,0 +1,100 @@
+"""Run the chapters whose code, environment or data changed; keep the runs for the renderer.
+
+    python tools/execute.py [--jobs N] [--force] [NN_name ...]
+
+Prints wall and CPU seconds per chapter; shows the traceback of every failure, not only
+of the first, and exits 1 when there is one. A failed chapter leaves its last run in place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+
+import chapters
+
+# A cell that takes longer than this hangs: quick chapters take a minute in all.
+CELL_SECONDS = {"quick": 300, "thesis": 6 * 3600}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NN_name", help="only these chapters")
+    parser.add_argument("--jobs", type=int, default=None, help="chapters at a time (default 2)")
+    parser.add_argument("--force", action="store_true", help="run them even if nothing changed")
+    args = parser.parse_args()
+    known = chapters.names()
+    unknown = sorted(set(args.names) - set(known))
+    if unknown:
+        parser.error(f"no such chapter: {', '.join(unknown)}; there are {', '.join(known)}")
+
+    environment = chapters.environment()
+    # One GPU serves one chapter at a time; two kernels share two cores well.
+    jobs = args.jobs or (2 if environment["device"].startswith("CPU") else 1)
+    waiting = [n for n in args.names or known if args.force or not is_fresh(n, environment)]
+    for name in sorted(set(args.names or known) - set(waiting)):
+        print(f"{name}: unchanged")
+    return 1 if run_all(waiting, environment, jobs) else 0
+
+
+def is_fresh(name: str, environment: dict) -> bool:
+    run = chapters.load_run(name)
+    if run is None:
+        return False
+    facts = run.metadata[chapters.RUN]
+    return facts["code"] == chapters.code_digest(name) and facts["environment"] == environment
+
+
+def run_all(waiting: list[str], environment: dict, jobs: int) -> list[str]:
+    """Execute the chapters, `jobs` at a time; return the names of those that failed."""
+    if not waiting:
+        return []
+    # Kernels that each take all cores crawl; share the cores out instead.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    failed = []
+    with ProcessPoolExecutor(min(jobs, len(waiting)), max_tasks_per_child=1) as pool:
+        futures = {pool.submit(run_one, name, environment): name for name in waiting}
+        for future in as_completed(futures):
+            name = futures[future]
+            try:
+                print(f"{name}: {future.result()}", flush=True)
+            except Exception as problem:
+                failed.append(name)
+                print(f"{name}: FAILED\n{problem}\n", file=sys.stderr, flush=True)
+    return failed
+
+
+def run_one(name: str, environment: dict) -> str:
+    """Execute one chapter in this process's kernel and keep the run."""
+    from nbclient import NotebookClient
+
+    code = chapters.code_digest(name)
+    notebook = chapters.source(name)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS[environment["profile"]],
+        kernel_name="python3",
+        resources={"metadata": {"path": str(chapters.NOTEBOOKS)}},
+    )
+    started = time.perf_counter()
+    client.execute()
+    wall = time.perf_counter() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    facts = {
+        "code": code,
+        "environment": environment,
+        "wall_seconds": round(wall, 1),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    chapters.save_run(name, notebook, facts)
+    return f"{facts['wall_seconds']} s, {facts['cpu_seconds']} s of CPU"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
