@@ -1,0 +1,133 @@
+"""The inventory of the thesis and the list of errata, held to the chapters and to each other."""
+
+import re
+from collections import Counter
+
+import pytest
+import yaml
+from tree import ROOT
+
+ITEMS = yaml.safe_load((ROOT / "book" / "inventory.yml").read_text())
+ERRATA = (ROOT / "book" / "errata.md").read_text()
+CHAPTERS = [
+    "01_bayesian_coin",
+    "02_neural_networks",
+    "03_graphical_models",
+    "04_elbo",
+    "05_cavi_mixture",
+    "06_stochastic_search",
+    "07_autoencoders",
+    "08_reparameterization",
+    "09_approximation_theorem",
+    "10_latent_space",
+    "11_denoising",
+    "12_anomaly_detection",
+    "13_latent_manipulation",
+]
+KINDS = {"definition", "theorem", "equation", "result", "figure", "listing", "claim"}
+STATUSES = {"right", "slip", "wrong", "open"}
+FIELDS = {"id", "kind", "thesis", "words", "chapter", "anchor", "status"}
+CLASSES = {"notation", "mathematics", "code", "claim"}
+
+
+def written() -> set[str]:
+    """The chapters that the table of contents lists and that are there."""
+    toc = (ROOT / "_toc.yml").read_text()
+    named = set(re.findall(r"notebooks/(\w+)", toc))
+    return {name for name in named if (ROOT / "notebooks" / f"{name}.md").exists()}
+
+
+def labels(name: str) -> set[str]:
+    """Everything in a chapter that a link can point to."""
+    text = (ROOT / "notebooks" / f"{name}.md").read_text()
+    patterns = (
+        r"^\(([^)\s]+)\)=\s*$",  # (label)=
+        r"^\s*:(?:label|name):\s*(\S+)\s*$",  # directives
+        r"^\s*(?:>\s*)?\$\$\s*\(([^)\s]+)\)\s*$",  # $$ (eq-name)
+        r"\bfigure:\s*\{[^}]*?\bname:\s*([\w-]+)",  # figures of code cells, on one line
+        r"^\s+name:\s*([\w-]+)\s*$",  # or on lines of their own
+    )
+    return {label for pattern in patterns for label in re.findall(pattern, text, re.MULTILINE)}
+
+
+def entries() -> list[tuple[str, str, str]]:
+    """The errata in order: label, number in the heading, text up to the next heading."""
+    pattern = r"^\(erratum-(\w+)\)=\n### (\w+) · .+\n((?:(?!^#|^\().*\n?)*)"
+    return re.findall(pattern, ERRATA, re.MULTILINE)
+
+
+def test_every_item_is_complete():
+    for item in ITEMS:
+        assert set(item) - {"errata"} == FIELDS, f"{item['id']}: fields {sorted(item)}"
+        assert item["kind"] in KINDS, f"{item['id']}: kind {item['kind']}"
+        assert item["status"] in STATUSES, f"{item['id']}: status {item['status']}"
+        assert item["chapter"] in CHAPTERS, f"{item['id']}: chapter {item['chapter']}"
+        assert isinstance(item["thesis"], str), f"{item['id']}: put {item['thesis']} in quotes"
+
+
+def test_ids_are_unique():
+    twice = [i for i, n in Counter(item["id"] for item in ITEMS).items() if n > 1]
+    assert not twice, f"ids used more than once: {twice}"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [({"definition", "theorem"}, 14), ({"equation"}, 7), ({"figure"}, 16), ({"listing"}, 9)],
+)
+def test_nothing_numbered_is_left_out(kinds, expected):
+    numbers = {item["thesis"] for item in ITEMS if item["kind"] in kinds}
+    assert len(numbers) == expected, sorted(numbers)
+
+
+def test_every_item_of_a_written_chapter_has_an_anchor_that_exists():
+    problems = []
+    known = {name: labels(name) for name in written()}
+    for item in ITEMS:
+        here = known.get(item["chapter"])
+        if here is None and item["anchor"] is not None:
+            problems.append(f"{item['id']}: anchor {item['anchor']} in a chapter not yet written")
+        if here is not None and item["anchor"] not in here:
+            what = "no anchor" if item["anchor"] is None else f"no label {item['anchor']!r}"
+            problems.append(f"{item['id']}: {what} in notebooks/{item['chapter']}.md")
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def test_errata_are_numbered_and_labeled():
+    assert [label for label, _, _ in entries()] == [number for _, number, _ in entries()]
+    numbers = [number for _, number, _ in entries()]
+    assert len(numbers) == len(set(numbers)) == ERRATA.count("\n### ")
+    # 48b keeps the number that it was first known by.
+    assert [n for n in numbers if n.isdecimal()] == [str(n) for n in range(1, len(numbers))]
+
+
+def test_every_erratum_says_class_place_status_and_both_sides():
+    problems = []
+    for _, number, text in entries():
+        badges = set(re.findall(r"\{bdg-\w+\}`(\w+)`", text))
+        if not badges or not badges <= CLASSES:
+            problems.append(f"erratum {number}: class {sorted(badges)}")
+        if not re.search(r"shown in \[chapter|chapter \d+, to come", text):
+            problems.append(f"erratum {number}: no status")
+        if not re.search(r"^\*\*Thesis\.\*\* .+\n\n\*\*Instead\.\*\* ", text, re.MULTILINE):
+            problems.append(f"erratum {number}: wants **Thesis.** and **Instead.** paragraphs")
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def test_the_errata_page_knows_which_chapters_are_written():
+    there = {int(name[:2]) for name in written()}
+    linked = {int(n) for n in re.findall(r"\(\.\./notebooks/(\d\d)_\w+\.md", ERRATA)}
+    to_come = {int(n) for n in re.findall(r"chapter (\d+), to come", ERRATA)}
+    assert linked <= there, f"links to chapters that are not there: {sorted(linked - there)}"
+    assert not to_come & there, f"no longer to come: {sorted(to_come & there)}"
+
+
+def test_links_from_the_errata_page_into_a_chapter_arrive():
+    found = re.findall(r"\.\./notebooks/(\w+)\.md#([\w-]+)", ERRATA)
+    missing = [f"{name}#{anchor}" for name, anchor in found if anchor not in labels(name)]
+    assert not missing, missing
+
+
+def test_items_name_errata_that_exist():
+    numbers = {number for _, number, _ in entries()}
+    named = {str(n): item["id"] for item in ITEMS for n in item.get("errata", [])}
+    assert set(named) <= numbers, {n: i for n, i in named.items() if n not in numbers}
