@@ -42,6 +42,12 @@ def source(name: str) -> NotebookNode:
     return jupytext.read(NOTEBOOKS / f"{name}.md", fmt="md:myst")
 
 
+def title(name: str) -> str:
+    """The chapter's first heading."""
+    heading = re.search(r"^# (.+)$", (NOTEBOOKS / f"{name}.md").read_text(), flags=re.MULTILINE)
+    return heading[1].strip() if heading else name
+
+
 def code_digest(name: str) -> str:
     """Changes when the chapter's code cells, a room they use or the lock change; prose does not."""
     cells = [[c.source, c.metadata] for c in source(name).cells if c.cell_type == "code"]

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import json
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from nbformat import NotebookNode
 from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
@@ -27,6 +29,7 @@ from book_tables import ChapterTimes, InventoryTable, LedgerTable
 from vaelib import ledger
 
 BUILD = chapters.ROOT / "_build"
+WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
 
 def setup(app) -> dict:
@@ -56,13 +59,23 @@ def take_runs(app, config) -> None:
     for name, run in runs.items():
         seconds = run.metadata[chapters.RUN]["wall_seconds"]
         bundle = CacheBundleIn(
-            run, chapters.NOTEBOOKS / f"{name}.md", data={"execution_seconds": seconds}
+            page_face(run), chapters.NOTEBOOKS / f"{name}.md", data={"execution_seconds": seconds}
         )
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     config.nb_execution_cache_path = str(folder)
     app.book_runs = runs
     app.book_rows = collect(runs)
     (BUILD / "ledger.json").write_text(json.dumps(app.book_rows, indent=1, ensure_ascii=False))
+
+
+def page_face(run: NotebookNode) -> NotebookNode:
+    """The run with only what a page shows: no ledger data, and views in HTML, not as widgets."""
+    face = copy.deepcopy(run)
+    for cell in face.cells:
+        for output in cell.get("outputs", []):
+            for mime in (ledger.MIME, WIDGET_MIME):
+                output.get("data", {}).pop(mime, None)
+    return face
 
 
 def collect(runs: dict) -> list[dict]:

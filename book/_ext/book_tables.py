@@ -71,7 +71,7 @@ def badge(verdict: str) -> str:
 
 def chapter_link(name: str, anchor: str = "", text: str = "") -> str:
     """A link from a page in book/ to a chapter."""
-    words = text or name.replace("_", " ", 1).replace("_", " ")
+    words = text or chapters.title(name)
     return f'<a href="../notebooks/{name}.html{anchor and "#" + anchor}">{html.escape(words)}</a>'
 
 

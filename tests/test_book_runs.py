@@ -1,0 +1,110 @@
+"""A run belongs to its code and its environment, and can be rendered elsewhere."""
+
+import json
+import shutil
+
+import chapters
+import pytest
+
+
+def digest(book, name="01_one"):
+    code = f"import chapters; print(chapters.code_digest('{name}'))"
+    return book.run("-c", code, check=True).stdout.strip()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_every_notebook_is_in_the_table_of_contents():
+    assert sorted(chapters.names()) == sorted(p.stem for p in chapters.NOTEBOOKS.glob("*.md"))
+
+
+def test_rooms_are_followed_through_imports():
+    found = chapters.rooms("10_latent_space")
+    assert {"train", "objective", "gaussian", "likelihood", "model", "runtime"} <= found
+    assert "mixture" not in found
+    assert "mixture" in chapters.rooms("05_cavi_mixture")
+
+
+def test_prose_does_not_change_the_digest_but_code_does(tiny_book):
+    chapter = tiny_book.path / "notebooks" / "01_one.md"
+    before = digest(tiny_book)
+    edit(chapter, "Some prose.", "Other prose.")
+    assert digest(tiny_book) == before
+    edit(chapter, "40 + 2", "40 + 3")
+    assert digest(tiny_book) != before
+
+
+def test_only_rooms_that_a_chapter_uses_change_its_digest(tiny_book):
+    before = {name: digest(tiny_book, name) for name in ("01_one", "02_two")}
+    room = tiny_book.path / "vaelib" / "gaussian.py"
+    room.write_text(room.read_text() + "\n# edited\n")
+    assert digest(tiny_book, "01_one") == before["01_one"]
+    assert digest(tiny_book, "02_two") != before["02_two"]
+
+
+def test_the_lock_changes_every_digest(tiny_book):
+    before = digest(tiny_book)
+    (tiny_book.path / "requirements.lock").write_text("numpy==0\n")
+    assert digest(tiny_book) != before
+
+
+@pytest.mark.slow
+def test_runs_are_kept_renewed_and_rendered_on_a_machine_without_torch(tiny_book, tmp_path):
+    first = tiny_book.run("tools/execute.py", check=True).stdout
+    assert "01_one:" in first
+    assert "02_two:" in first
+    again = tiny_book.run("tools/execute.py", check=True).stdout
+    assert again.count("unchanged") == 2
+
+    edit(tiny_book.path / "vaelib" / "gaussian.py", "def log_normal", "# edited\ndef log_normal")
+    renewed = tiny_book.run("tools/execute.py", check=True).stdout
+    assert "01_one: unchanged" in renewed
+    assert "02_two: unchanged" not in renewed
+
+    # Another environment makes another run; the old one is not shown for it.
+    other = tiny_book.run("tools/execute.py", check=True, VAELIB_PROFILE="thesis").stdout
+    assert "unchanged" not in other
+
+    # The executed folder alone travels; there, torch cannot even be imported.
+    elsewhere = tiny_book.copy_to(tmp_path / "elsewhere")
+    shutil.copytree(tiny_book.path / "_build" / "executed", elsewhere.path / "_build" / "executed")
+    (elsewhere.path / "torch.py").write_text("raise ImportError('no torch on this machine')\n")
+    built = elsewhere.build()
+    assert built.returncode == 0, built.stdout + built.stderr
+    page = (elsewhere.path / "_build/html/notebooks/02_two.html").read_text()
+    assert "thesis profile" in page
+    rows = json.loads((elsewhere.path / "_build" / "ledger.json").read_text())
+    assert [row["id"] for row in rows] == ["one-answer", "two-answer"]
+    reproduction = (elsewhere.path / "_build/html/book/reproduction.html").read_text()
+    assert "two-answer" in reproduction
+
+    # Newer code than the run: refused, not shown stale.
+    edit(elsewhere.path / "notebooks" / "01_one.md", "40 + 2", "41 + 1")
+    refused = elsewhere.build()
+    assert refused.returncode != 0
+    assert "no run of the present code for 01_one" in refused.stdout + refused.stderr
+
+
+@pytest.mark.slow
+def test_a_failing_chapter_is_reported_and_keeps_its_last_run(tiny_book):
+    tiny_book.run("tools/execute.py", check=True)
+    kept = (tiny_book.path / "_build/executed/01_one.ipynb").read_text()
+    edit(tiny_book.path / "notebooks" / "01_one.md", "40 + 2", "40 + 3")
+    failed = tiny_book.run("tools/execute.py")
+    assert failed.returncode == 1
+    assert "01_one: FAILED" in failed.stderr
+    assert "LedgerError" in failed.stderr
+    assert (tiny_book.path / "_build/executed/01_one.ipynb").read_text() == kept
+
+
+@pytest.mark.slow
+def test_an_id_used_twice_stops_the_build(tiny_book):
+    edit(tiny_book.path / "notebooks" / "02_two.md", "two-answer", "one-answer")
+    tiny_book.run("tools/execute.py", check=True)
+    built = tiny_book.build()
+    assert built.returncode != 0
+    assert "ledger ids used more than once: one-answer" in built.stdout + built.stderr

@@ -1,0 +1,101 @@
+"""A book of two chapters in a folder of its own, built by the real tools and extension."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("tools", "vaelib", "book/_ext", "book/_static")
+
+CHAPTER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+    format_version: 0.13
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+(ch-{word})=
+# Chapter {word}
+
+Some prose.
+
+```{{code-cell}} ipython3
+{imports}
+answer = 40 + 2
+_ = ledger.check("{word}-answer", answer, low=42, high=42, thesis="1.1", says="it is 42")
+```
+
+## A section
+
+The end.
+"""
+TOC = """\
+format: jb-book
+root: book/intro
+parts:
+  - caption: Chapters
+    chapters: [{file: notebooks/01_one.md}, {file: notebooks/02_two.md}]
+  - caption: Back
+    chapters: [{file: book/reproduction}]
+"""
+INVENTORY = """\
+- {id: one, kind: claim, thesis: "1.1", words: the answer, chapter: 01_one, anchor: ch-one}
+- {id: nine, kind: claim, thesis: "9.9", words: another, chapter: 09_nine, anchor: null}
+"""
+
+
+@dataclass
+class TinyBook:
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path) -> "TinyBook":
+        for name in COPIED:
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, path / name, ignore=ignore)
+        for name in ("_config.yml", "requirements.lock", "book/reproduction.md"):
+            shutil.copyfile(ROOT / name, path / name)
+        (path / "_toc.yml").write_text(TOC)
+        (path / "book/intro.md").write_text("# Intro\n\nWelcome.\n\n## More\n\nText.\n")
+        (path / "book/inventory.yml").write_text(INVENTORY)
+        (path / "book/references.bib").write_text("")
+        (path / "notebooks").mkdir()
+        light, heavy = "from vaelib import ledger", "from vaelib import gaussian, ledger"
+        (path / "notebooks/01_one.md").write_text(CHAPTER.format(word="one", imports=light))
+        (path / "notebooks/02_two.md").write_text(CHAPTER.format(word="two", imports=heavy))
+        return cls(path)
+
+    def copy_to(self, path: Path) -> "TinyBook":
+        shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("_build", "__pycache__"))
+        return TinyBook(path)
+
+    def run(self, *args, check: bool = False, **environment):
+        """Python in this book's folder, with its own vaelib and tools, without a data set."""
+        done = subprocess.run(
+            [sys.executable, *args],
+            cwd=self.path,
+            env=self._environment(environment),
+            capture_output=True,
+            text=True,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def build(self):
+        command = str(Path(sys.executable).with_name("jupyter-book"))
+        return self.run(command, "build", ".", "--all", "-W", "--keep-going", "--quiet")
+
+    def _environment(self, changes: dict) -> dict:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("VAELIB_")}
+        path = os.pathsep.join([str(self.path), str(self.path / "tools")])
+        ours = {"PYTHONPATH": path, "VAELIB_DATA": str(self.path / "no-data")}
+        return clean | ours | {"VAELIB_PROFILE": "quick"} | changes
