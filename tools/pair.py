@@ -24,7 +24,7 @@ from chapters import NOTEBOOKS, ROOT
 INSTALL = """\
 # Only needed where the book's package is missing, as on Colab.
 try:
-    import vaelib
+    import vaelib  # noqa: F401
 except ModuleNotFoundError:
     get_ipython().run_line_magic("pip", "install --quiet git+{url}")"""
 
