@@ -53,14 +53,15 @@ export function onTheme(redraw) {
 }
 
 /**
- * A canvas as wide as its parent, `ratio` = height / width, sharp on every screen.
+ * A canvas as wide as its parent, sharp on every screen. `ratio` = height / width: a number,
+ * or a function of the width for a shape that changes on a phone.
  * draw(ctx, width, height) works in CSS pixels; returns {node, redraw}.
  */
 export function canvas(parent, { ratio, label, draw }) {
   const node = el("canvas", { role: "img", "aria-label": label }, parent);
   function redraw() {
     const width = node.clientWidth || 300;
-    const height = Math.round(width * ratio);
+    const height = Math.round(width * (typeof ratio === "function" ? ratio(width) : ratio));
     const scale = window.devicePixelRatio || 1;
     node.width = Math.round(width * scale);
     node.height = Math.round(height * scale);
@@ -85,8 +86,9 @@ export function scale([a, b], [c, d]) {
   return (x) => c + ((x - a) / (b - a)) * (d - c);
 }
 
-/** About `count` round numbers that cover [low, high]. */
+/** About `count` round numbers that cover [low, high]; none for count 0. */
 export function ticks(low, high, count = 5) {
+  if (count === 0) return [];
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
