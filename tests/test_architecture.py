@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "figures": set(),
     "web": set(),
     "mixture": set(),
+    "evidence": {"mixture"},
     "gaussian": set(),
     "model": set(),
     "data": {"runtime"},

@@ -1,0 +1,256 @@
+"""Coordinate ascent for a Bayesian mixture of Gaussians (thesis 2.4, listing A.1).
+
+The model: centers mu_k ~ N(0, sigma2 I), labels c_i uniform on 1..K, x_i ~ N(mu_{c_i}, I).
+The approximation: q(mu_k) = N(m_k, s2_k I) and q(c_i = k) = resp[i, k], all independent.
+
+`responsibilities`, `update` and `elbo_terms` are the equations, written to be read. `fit`
+runs the same two steps fused into one pass over the data and is held to them by tests.
+ELBOs and log evidences are in nats for the whole data set. Arrays: x (N, D), m (K, D),
+s2 (K,), resp (N, K).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from scipy.special import softmax, xlogy
+
+LOG_2PI = math.log(2 * math.pi)
+START_S2 = 10.0  # variance of q(mu_k) before the first sweep, as in listing A.1
+CHUNK_BYTES = 2**20  # the working memory of a sweep: small enough to stay in the cache
+# Weights below exp(-300) of the largest cannot change a sum, but left alone they become
+# subnormal numbers, with which arithmetic is ten times slower.
+LOWEST = -300.0
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """q(mu): means m (K, D) and variances s2 (K,). The best q(c) follows from them."""
+
+    m: np.ndarray
+    s2: np.ndarray
+
+    def __post_init__(self):
+        m, s2 = np.asarray(self.m, float), np.asarray(self.s2, float)
+        if m.ndim != 2 or s2.shape != m.shape[:1] or m.size == 0:
+            raise ValueError(f"m must be (K, D) and s2 (K,), got {m.shape} and {s2.shape}")
+        if not (np.isfinite(m).all() and np.isfinite(s2).all() and (s2 > 0).all()):
+            raise ValueError("m must be finite and s2 finite and above 0")
+        object.__setattr__(self, "m", m)
+        object.__setattr__(self, "s2", s2)
+
+
+class Fit(NamedTuple):
+    """A run of CAVI: its last posterior, and ELBO and centers after 0, 1, ..., T sweeps."""
+
+    posterior: Posterior
+    elbos: np.ndarray  # (T + 1,)
+    path: np.ndarray  # (T + 1, K, D)
+    converged: bool
+
+    @property
+    def elbo(self) -> float:
+        """The ELBO of the last posterior with its best responsibilities, nats."""
+        return float(self.elbos[-1])
+
+
+class Basin(NamedTuple):
+    """The runs that ended at one optimum, whatever they call its components."""
+
+    best: Fit
+    runs: list[int]
+
+
+def responsibilities(x: np.ndarray, posterior: Posterior) -> np.ndarray:
+    """The best q(c) for this q(mu): resp (N, K), each row a distribution (Cor. 2.1).
+
+    proportional to exp(-|x_i - m_k|^2 / 2 - D s2_k / 2); softmax works in log space, so
+    that a point far from every center still gets a row that sums to 1.
+    """
+    x = points(x, posterior)
+    squares = ((x[:, None] - posterior.m) ** 2).sum(-1)
+    return softmax(-0.5 * (squares + x.shape[1] * posterior.s2), axis=1)
+
+
+def update(x: np.ndarray, resp: np.ndarray, *, sigma2: float = 1.0) -> Posterior:
+    """The best q(mu) for this q(c) (thesis 2.4): sums shrunk toward the origin by the prior."""
+    s2 = 1 / (1 / positive(sigma2) + resp.sum(0))
+    return Posterior(s2[:, None] * (resp.T @ points(x)), s2)
+
+
+def elbo_terms(
+    x: np.ndarray, posterior: Posterior, resp: np.ndarray, *, sigma2: float = 1.0
+) -> dict[str, float]:
+    """The five terms of the ELBO in the order of the thesis (2.4), nats; their sum is the ELBO."""
+    x = points(x, posterior)
+    (n, d), (m, s2), k = x.shape, (posterior.m, posterior.s2), len(posterior.m)
+    squares = ((x[:, None] - m) ** 2).sum(-1) + d * s2  # E|x_i - mu_k|^2
+    return {
+        "E log p(mu)": -0.5 * k * d * math.log(2 * math.pi * positive(sigma2))
+        - 0.5 * float((m**2).sum() + d * s2.sum()) / sigma2,
+        "E log p(c)": -n * math.log(k),
+        "E log p(x | c, mu)": -0.5 * float((resp * (d * LOG_2PI + squares)).sum()),
+        "entropy of q(c)": -float(xlogy(resp, resp).sum()),
+        "entropy of q(mu)": 0.5 * d * float((LOG_2PI + 1 + np.log(s2)).sum()),
+    }
+
+
+def elbo(
+    x: np.ndarray, posterior: Posterior, resp: np.ndarray | None = None, *, sigma2: float = 1.0
+) -> float:
+    """The ELBO in nats; with the best responsibilities where none are given."""
+    if resp is None:
+        resp = responsibilities(x, posterior)
+    return sum(elbo_terms(x, posterior, resp, sigma2=sigma2).values())
+
+
+def random_start(rng: np.random.Generator, n_components: int, dim: int) -> Posterior:
+    """A start as in listing A.1: centers from N(0, 4 I), the same wide s2 for all."""
+    if n_components < 1:
+        raise ValueError(f"n_components must be at least 1, got {n_components}")
+    return Posterior(2 * rng.standard_normal((n_components, dim)), np.full(n_components, START_S2))
+
+
+def fit(
+    x: np.ndarray,
+    n_components: int,
+    *,
+    sigma2: float = 1.0,
+    rng: np.random.Generator | None = None,
+    init: Posterior | None = None,
+    max_iter: int = 500,
+    tol: float = 1e-10,
+) -> Fit:
+    """Algorithm 1 for the mixture: sweep until a sweep gains at most tol * |ELBO|.
+
+    Starts from `init` or from `random_start(rng, ...)`; tol < 0 runs all max_iter sweeps.
+    Raises ValueError for data that are not a finite (N, D) array, for sigma2 <= 0,
+    n_components < 1, or a start of another shape.
+    """
+    x, _ = points(x), positive(sigma2)
+    start = init if rng is None else random_start(rng, n_components, x.shape[1])
+    if start is None or (init is not None and rng is not None):
+        raise ValueError("give a generator rng or a start init, one of the two")
+    if start.m.shape != (n_components, x.shape[1]):
+        raise ValueError(f"init.m must be ({n_components}, {x.shape[1]}), got {start.m.shape}")
+    data, elbos, path = _Centered(x), [], []
+    m, s2, shifted = start.m, start.s2, start.m - data.center
+    for _ in range(max_iter + 1):
+        counts, sums, log_norm = data.sweep(shifted, s2)
+        path.append(m)
+        elbos.append(log_norm - _kl_to_prior(m, s2, sigma2))
+        converged = len(elbos) > 1 and elbos[-1] - elbos[-2] <= tol * abs(elbos[-1])
+        if converged or len(elbos) > max_iter:
+            break
+        s2 = 1 / (1 / sigma2 + counts)
+        # The same centers twice, so that neither form subtracts large numbers: from the origin,
+        # where the prior sits, and from the mean of the data.
+        m = s2[:, None] * (sums + counts[:, None] * data.center)
+        shifted = s2[:, None] * (sums - data.center / sigma2)
+    return Fit(Posterior(m, s2), np.array(elbos), np.array(path), converged)
+
+
+class _Centered:
+    """The data around their mean, a column for each point, below a row of ones."""
+
+    def __init__(self, x: np.ndarray):
+        self.center = x.mean(0)
+        self.rows = np.vstack([np.ones(len(x)), (x - self.center).T])
+        half_squares = 0.5 * (self.rows[1:] ** 2).sum(0)
+        # m'x - |m|^2/2 loses the digits that |x|^2/2 has in excess; then take the differences.
+        self.wide = half_squares.max() > 1e5
+        self.constant = -0.5 * x.size * LOG_2PI - (0 if self.wide else half_squares.sum())
+
+    def sweep(self, m: np.ndarray, s2: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """counts (K,) and sums (K, D) of the points by responsibility, and their log normalizer.
+
+        m is relative to the center. One pass over chunks of points; the responsibilities of a
+        chunk are used and forgotten. The log normalizer is E log p(x, c | mu) plus the entropy
+        of q(c): it makes the ELBO without another pass.
+        """
+        k, d = m.shape
+        weights = np.column_stack([-0.5 * ((m**2).sum(1) + d * s2), m])
+        totals, log_norm = np.zeros((k, d + 1)), self.constant - self.rows.shape[1] * math.log(k)
+        width = max(64, CHUNK_BYTES // (8 * (k + 2 * (d + 1))))
+        for start in range(0, self.rows.shape[1], width):
+            rows = self.rows[:, start : start + width]
+            if self.wide:
+                logits = -0.5 * (cdist(m, rows[1:].T, "sqeuclidean") + d * s2[:, None])
+            else:
+                logits = weights @ rows
+            top, total = _exp_in_place(logits)
+            log_norm += top.sum() + np.log(total).sum()
+            totals += logits @ (rows / total).T
+        return totals[:, 0], totals[:, 1:], float(log_norm)
+
+
+def _exp_in_place(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """logits (K, B) become exp(logits - top); returns top and the sums over K, both (B,)."""
+    top = logits.max(0)
+    logits -= top
+    np.maximum(logits, LOWEST, out=logits)
+    np.exp(logits, out=logits)
+    return top, logits.sum(0)
+
+
+def restarts(
+    x: np.ndarray, n_components: int, n_restarts: int, *, rng: np.random.Generator, **options: Any
+) -> list[Fit]:
+    """Independent runs of `fit` from random starts; `options` are those of `fit`."""
+    return [fit(x, n_components, rng=rng, **options) for _ in range(n_restarts)]
+
+
+def relabel(posterior: Posterior, m: np.ndarray) -> Posterior:
+    """The same posterior with its components renamed to lie closest to the centers m (K, D)."""
+    _, order = linear_sum_assignment(cdist(m, posterior.m))
+    return Posterior(posterior.m[order], posterior.s2[order])
+
+
+def basins(fits: list[Fit], *, tol: float = 0.05) -> list[Basin]:
+    """Group runs by where they ended, best first; renaming components makes no difference.
+
+    Two runs share a basin when their ELBOs (nats) and matched centers differ by less than tol.
+    """
+    found: list[Basin] = []
+    for i, run in sorted(enumerate(fits), key=lambda pair: -pair[1].elbo):
+        home = next((basin for basin in found if _same_optimum(basin.best, run, tol)), None)
+        if home is None:
+            found.append(Basin(run, [i]))
+        else:
+            home.runs.append(i)
+    return found
+
+
+def _same_optimum(a: Fit, b: Fit, tol: float) -> bool:
+    m = a.posterior.m
+    return abs(a.elbo - b.elbo) < tol and np.abs(relabel(b.posterior, m).m - m).max() < tol
+
+
+def _kl_to_prior(m: np.ndarray, s2: np.ndarray, sigma2: float) -> float:
+    """KL(q(mu) || p(mu)), nats."""
+    ratio = s2 / sigma2
+    return 0.5 * float((m**2).sum() / sigma2 + m.shape[1] * (ratio - 1 - np.log(ratio)).sum())
+
+
+def points(x: np.ndarray, posterior: Posterior | None = None) -> np.ndarray:
+    """x as floats; ValueError unless it is a finite (N, D) that fits the posterior."""
+    x = np.asarray(x, float)
+    if x.ndim != 2 or x.size == 0:
+        raise ValueError(f"x must be (N, D) with N and D at least 1, got shape {x.shape}")
+    if not np.abs(x).max() < 1e150:
+        raise ValueError("x must be finite, and below 1e150 so that its squares are finite too")
+    if posterior is not None and posterior.m.shape[1] != x.shape[1]:
+        raise ValueError(f"x has {x.shape[1]} columns, the centers have {posterior.m.shape[1]}")
+    return x
+
+
+def positive(sigma2: float) -> float:
+    """sigma2 itself; ValueError unless it is above 0 and finite."""
+    if not 0 < sigma2 < math.inf:
+        raise ValueError(f"sigma2 must be above 0 and finite, got {sigma2}")
+    return sigma2
