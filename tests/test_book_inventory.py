@@ -134,3 +134,17 @@ def test_items_name_errata_that_exist():
     numbers = {number for _, number, _ in entries()}
     named = {str(n): item["id"] for item in ITEMS for n in item.get("errata", [])}
     assert set(named) <= numbers, {n: i for n, i in named.items() if n not in numbers}
+
+
+def test_readme_and_opening_page_name_the_chapters_that_are_written():
+    readme, opening = ((ROOT / name).read_text() for name in ("README.md", "book/intro.md"))
+    in_readme = re.findall(r"\]\(notebooks/(\w+)\.md\) \| [\d.–]+ \| written \|", readme)
+    cards = re.findall(r":link: \.\./notebooks/(\w+)$", opening, re.MULTILINE)
+    assert set(in_readme) == set(cards) == written()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_to_files_arrive(name):
+    text = re.sub(r"`[^`\n]*`", "", (ROOT / name).read_text())  # examples are no links
+    targets = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
+    assert not [target for target in targets if not (ROOT / target).exists()]
