@@ -192,8 +192,8 @@ class _Centered:
 def _exp_in_place(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """logits (K, B) become exp(logits - top); returns top and the sums over K, both (B,)."""
     top = logits.max(0)
+    np.maximum(logits, top + LOWEST, out=logits)
     logits -= top
-    np.maximum(logits, LOWEST, out=logits)
     np.exp(logits, out=logits)
     return top, logits.sum(0)
 
