@@ -123,8 +123,8 @@ def fit(
     sigma2: float = 1.0,
     rng: np.random.Generator | None = None,
     init: Posterior | None = None,
-    max_iter: int = 500,
-    tol: float = 1e-10,
+    max_iter: int = 1000,
+    tol: float = 1e-12,
 ) -> Fit:
     """Algorithm 1 for the mixture: sweep until a sweep gains at most tol * |ELBO|.
 
