@@ -26,7 +26,6 @@ MAY_IMPORT = {
     "data": {"runtime"},
     "likelihood": {"gaussian"},
     "estimators": {"gaussian"},
-    "evidence": {"mixture"},
     "rosenblatt": {"gaussian"},
     "objective": {"gaussian", "likelihood", "model"},
     "train": {"data", "likelihood", "model", "objective", "runtime"},
