@@ -1,0 +1,151 @@
+// Chapter 5: coordinate ascent on a mixture, sweep by sweep: the centers and the ELBO.
+import { axes, canvas, colors, el, line, onTheme, scale, stepper } from "./core.js";
+
+const INKS = ["blue", "orange", "green", "gray", "fg"];
+const ink = (k) => INKS[k % INKS.length];
+
+/** 1234.5 as "1,234.5", with a true minus sign. */
+export function number(x, digits = 2) {
+  const [whole, rest] = Math.abs(x).toFixed(digits).split(".");
+  const text = whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : "");
+  return (Number(text.replace(/,/g, "")) === 0 || x > 0 ? "" : "\u2212") + text;
+}
+
+/** The sentence under the picture. */
+export function sentence(step, last, elbo, logEvidence) {
+  const when = step === 0 ? "Before the first sweep" : `Sweep ${step} of ${last}`;
+  return `${when}: ELBO ${number(elbo)}, ${number(logEvidence - elbo)} nats below log p(x).`;
+}
+
+/** Ranges of both axes that hold all points, with one scale for both. */
+export function squareRanges(values, width, height) {
+  const range = (offset) => {
+    const own = Array.from(values).filter((_, i) => i % 2 === offset);
+    return [Math.min(...own), Math.max(...own)];
+  };
+  const [[left, right], [bottom, top]] = [range(0), range(1)];
+  const unit = 1.08 * Math.max((right - left) / width, (top - bottom) / height, 1e-12);
+  const around = (low, high, size) => [(low + high - unit * size) / 2, (low + high + unit * size) / 2];
+  return [around(left, right, width), around(bottom, top, height)];
+}
+
+export function mount(root, { points, runs, logEvidence, naming, names }) {
+  const bar = el("div", { class: "vw-bar", style: "margin:0 0 8px" }, root);
+  const label = el("label", { style: "display:flex;flex-wrap:wrap;gap:4px 10px;align-items:center", text: "Run " }, bar);
+  const select = el("select", {
+    style: "font:inherit;min-height:34px;max-width:100%;color:var(--vw-fg);background:var(--vw-bg);border:1px solid var(--vw-gray);border-radius:6px;padding:2px 8px",
+  }, label);
+  runs.forEach((run, i) => el("option", { value: i, text: run.name }, select));
+
+  const views = el("div", { style: "display:flex;flex-wrap:wrap;gap:6px 14px" }, root);
+  const half = () => el("div", { style: "flex:1 1 290px;min-width:0" }, views);
+  let run = runs[0];
+  let step = 0;
+  const map = canvas(half(), {
+    ratio: 0.86,
+    label: "Map of the data and of the centers after this sweep",
+    draw: (ctx, width, height) => drawMap(ctx, width, height, points, run, step, names, colors(root)),
+  });
+  const curve = canvas(half(), {
+    ratio: 0.86,
+    label: "Distance of the ELBO from the log evidence, by sweep, on a logarithmic axis",
+    draw: (ctx, width, height) => drawCurve(ctx, width, height, run, step, logEvidence, naming, colors(root)),
+  });
+  key(root);
+
+  let holder = null;
+  function choose(i) {
+    run = runs[i];
+    if (holder) holder.remove(); // a run that is playing notices that it is gone
+    holder = el("div", {}, root);
+    stepper(holder, {
+      n: run.path.shape[0],
+      label: "Sweep",
+      onStep(i) {
+        step = i;
+        map.redraw();
+        curve.redraw();
+        return sentence(i, run.path.shape[0] - 1, run.elbos[i], logEvidence);
+      },
+    });
+  }
+  select.addEventListener("change", () => choose(Number(select.value)));
+  choose(0);
+  onTheme(() => { map.redraw(); curve.redraw(); });
+}
+
+function key(root) {
+  const row = el("div", { style: "display:flex;flex-wrap:wrap;gap:2px 18px;margin-top:4px;color:var(--vw-muted)" }, root);
+  const items = ["\u2460 center of component 1, with its way so far", "\u00b7 a point, in the color of its most responsible component"];
+  for (const text of items) el("span", { text }, row);
+}
+
+function drawMap(ctx, width, height, points, run, step, names, tone) {
+  const box = { left: 44, top: 8, right: width - 10, bottom: height - 42 };
+  const [xRange, yRange] = squareRanges(points.values, box.right - box.left, box.bottom - box.top);
+  const { x, y } = axes(ctx, box, xRange, yRange, { xLabel: names[0], yLabel: names[1], tone });
+  const [, k] = run.path.shape;
+  const n = points.shape[0];
+  ctx.globalAlpha = 0.6;
+  for (let i = 0; i < n; i++) {
+    ctx.fillStyle = tone[ink(run.owners.values[step * n + i])];
+    disc(ctx, x(points.values[2 * i]), y(points.values[2 * i + 1]), 2);
+  }
+  ctx.globalAlpha = 1;
+  const at = (t, j) => [x(run.path.values[2 * (t * k + j)]), y(run.path.values[2 * (t * k + j) + 1])];
+  ctx.strokeStyle = tone.fg;
+  ctx.lineWidth = 1.4;
+  for (let j = 0; j < k; j++) line(ctx, Array.from({ length: step + 1 }, (_, t) => at(t, j)));
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  for (let j = 0; j < k; j++) {
+    const [px, py] = at(step, j);
+    ctx.fillStyle = tone.bg;
+    disc(ctx, px, py, 9.5);
+    ctx.strokeStyle = tone[ink(j)];
+    ctx.lineWidth = 3;
+    ctx.stroke();
+    ctx.fillStyle = tone.fg;
+    ctx.fillText(String(j + 1), px, py + 0.5);
+  }
+}
+
+function disc(ctx, px, py, radius) {
+  ctx.beginPath();
+  ctx.arc(px, py, radius, 0, 2 * Math.PI);
+  ctx.fill();
+}
+
+/** The gap on a logarithmic axis that is turned over, so that progress goes up. */
+function drawCurve(ctx, width, height, run, step, logEvidence, naming, tone) {
+  const box = { left: 64, top: 8, right: width - 12, bottom: height - 42 };
+  const gaps = run.elbos.map((elbo) => logEvidence - elbo);
+  const decades = [10000, 1000, 100, 10];
+  const floor = Math.min(naming, ...gaps) / 2.6;
+  const { x } = axes(ctx, box, [0, gaps.length - 1], [0, 1], {
+    xLabel: "sweep", yLabel: "nats below log p(x)", tone, ny: 0,
+  });
+  const log = scale([Math.log(Math.max(20000, ...gaps)), Math.log(floor)], [box.bottom, box.top]);
+  const y = (gap) => log(Math.log(gap));
+  ctx.textAlign = "right";
+  ctx.textBaseline = "middle";
+  ctx.lineWidth = 1;
+  for (const gap of decades) {
+    ctx.strokeStyle = tone.line;
+    line(ctx, [[box.left, y(gap)], [box.right, y(gap)]]);
+    ctx.fillStyle = tone.muted;
+    ctx.fillText(number(gap, 0), box.left - 5, y(gap));
+  }
+  ctx.strokeStyle = tone.orange;
+  ctx.lineWidth = 1.5;
+  ctx.setLineDash([5, 4]);
+  line(ctx, [[box.left, y(naming)], [box.right, y(naming)]]);
+  ctx.setLineDash([]);
+  ctx.fillStyle = tone.orange;
+  ctx.textBaseline = "bottom";
+  ctx.fillText(`log ${run.path.shape[1]}!, the part due to names`, box.right - 4, y(naming) - 4);
+  ctx.strokeStyle = ctx.fillStyle = tone.blue;
+  ctx.lineWidth = 2;
+  line(ctx, gaps.slice(0, step + 1).map((gap, t) => [x(t), y(gap)]));
+  disc(ctx, x(step), y(gaps[step]), 5);
+}
