@@ -60,7 +60,7 @@ def test_the_part_due_to_names_is_log_k_factorial():
     [{"path": np.ones((3, 2, 2))}, {"path": np.ones((4, 2, 3))}, {"owners": np.zeros((4, 2), int)}],
 )
 def test_runs_that_do_not_fit_are_refused(changes):
-    with pytest.raises(ValueError, match="'a run'.*do not fit"):
+    with pytest.raises(ValueError, match=r"'a run'.*do not fit"):
         cavi_stepper(X, [run(**changes)], log_evidence=-9.0)
 
 
