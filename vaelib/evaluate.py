@@ -14,7 +14,7 @@ from vaelib.data.common import to_unit
 from vaelib.gaussian import log_standard_normal
 from vaelib.likelihood import Likelihood
 from vaelib.model import VAE
-from vaelib.objective import Elbo, elbo, importance_bound, log_weights
+from vaelib.objective import Elbo, elbo, log_weights
 
 
 def mean_and_stderr(values: Tensor) -> tuple[float, float]:
@@ -55,7 +55,7 @@ def elbo_terms(
 
 
 @torch.inference_mode()
-def importance_bounds(
+def importance_weights(
     model: VAE,
     lik: Likelihood,
     pixels: Tensor,
@@ -63,36 +63,50 @@ def importance_bounds(
     n_samples: int = 100,
     batch_size: int = 100,
 ) -> Tensor:
-    """The importance-weighted bound of log p(x) with L = n_samples draws: (N,) nats."""
-    bounds = []
+    """log p(x, z) - log q(z|x) of n_samples draws for each image: (L, N) nats.
+
+    `objective.importance_bound` of any L rows is the bound with L samples, (N,).
+    """
+    parts = []
     for x in _batches(model, pixels, batch_size):
-        log_w = log_weights(model, lik, x, _noise(model, x, n_samples, generator))
-        bounds.append(importance_bound(log_w).cpu())
-    return torch.cat(bounds)
+        parts.append(log_weights(model, lik, x, _noise(model, x, n_samples, generator)).cpu())
+    return torch.cat(parts, dim=1)
 
 
 @torch.inference_mode()
-def log_evidence_2d(
-    model: VAE, pixels: Tensor, side: int = 200, extent: float = 6.0, batch_size: int = 1000
-) -> Tensor:
-    """log p(x) itself for a VAE with a 2-D latent and Bernoulli pixels, by quadrature: (N,) nats.
+def log_joint_2d(
+    model: VAE, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
+) -> Iterator[Tensor]:
+    """log p(x, z) at the cells of `grid_2d` for a VAE with Bernoulli pixels, batch by batch.
 
-    The plane [-extent, extent]^2 is cut into side x side cells and p(x|z) p(z) summed at
-    their centers; halve the cells to see what the cut costs. Only a plane is small enough
-    for this. Raises ValueError for another latent dimension.
+    Each item is (B, side^2) on the model's device, nats. The plane is decoded once and every
+    batch costs one matrix product. Raises ValueError unless the latent space is a plane.
     """
     if model.latent_dim != 2:
-        raise ValueError(f"quadrature needs a 2-D latent space, this model has {model.latent_dim}")
+        raise ValueError(f"a grid needs a 2-D latent space, this model has {model.latent_dim}")
     z = grid_2d(side, extent).to(_device(model))
+    out = model.decode(z)  # (side^2, D)
+    # log p(x|z) = sum_d x_d out_d - softplus(out_d): only the first term needs x
+    offset = log_standard_normal(z) - F.softplus(out).sum(-1)
+    for x in _batches(model, pixels, batch_size):
+        yield x @ out.T + offset
+
+
+def log_evidence_2d(
+    model: VAE, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
+) -> Tensor:
+    """log p(x) itself, by quadrature over [-extent, extent]^2 in side x side cells: (N,) nats.
+
+    The midpoint rule: p(x|z) p(z) summed at the centers of the cells. Halve the cells to see
+    what they cost. For a 2-D latent space and Bernoulli pixels, as `log_joint_2d`.
+    """
     log_cell = 2 * math.log(2 * extent / side)
-    logits = model.decode(z)  # (G, D)
-    # sum_d x_d out_d - softplus(out_d): the first term for all pairs is one matrix product
-    offset = log_standard_normal(z) + log_cell - F.softplus(logits).sum(-1)  # (G,)
-    evidence = [
-        torch.logsumexp(x @ logits.T + offset, dim=1).cpu()
-        for x in _batches(model, pixels, batch_size)
-    ]
-    return torch.cat(evidence)
+    return torch.cat(
+        [
+            (torch.logsumexp(joint, dim=1) + log_cell).cpu()
+            for joint in log_joint_2d(model, pixels, side, extent, batch_size)
+        ]
+    )
 
 
 def grid_2d(side: int, extent: float) -> Tensor:

@@ -62,14 +62,44 @@ def image_grid(images: np.ndarray, ax: Axes, *, n_columns: int, vmax: float = 1.
 
 
 def latent_scatter(z: np.ndarray, labels: Sequence[int], ax: Axes, *, size: float = 4) -> None:
-    """Points z (N, 2) colored by digit, each class named at its median."""
+    """Points z (N, 2) colored by digit, each class named near its median."""
     z, labels = np.asarray(z), np.asarray(labels)
     ax.scatter(*z.T, c=labels, cmap=DIGITS_CMAP, vmin=-0.5, vmax=9.5, s=size, alpha=0.6, lw=0)
-    for digit in np.unique(labels):
-        x, y = np.median(z[labels == digit], axis=0)
+    for digit, (x, y) in zip(np.unique(labels), label_places(z, labels), strict=True):
         ax.text(
-            x, y, str(digit), ha="center", va="center", fontweight="bold", fontsize=12,
+            x, y, str(digit), ha="center", va="center", fontweight="bold", fontsize=11,
             color=DIGITS[digit],
-            bbox={"boxstyle": "circle,pad=0.22", "fc": "white", "ec": DIGITS[digit], "lw": 1.4},
+            bbox={"boxstyle": "circle,pad=0.2", "fc": "white", "ec": DIGITS[digit], "lw": 1.4},
         )  # fmt: skip
     ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+
+
+def label_places(z: np.ndarray, labels: Sequence[int], gap: float = 0.5) -> np.ndarray:
+    """Where to name each class of points z (N, 2): its median, moved until `gap` from the others.
+
+    One row for each class in sorted order, (K, 2).
+    """
+    z, labels = np.asarray(z, float), np.asarray(labels)
+    places = np.stack([np.median(z[labels == c], axis=0) for c in np.unique(labels)])
+    places += 1e-6 * np.arange(len(places))[:, None]  # two equal medians get a direction
+    for _ in range(100):
+        apart = places[:, None] - places
+        distance = np.linalg.norm(apart, axis=-1) + np.eye(len(places)) * gap
+        push = np.maximum(gap - distance, 0) / 2
+        if not push.any():
+            break
+        places += (apart / distance[..., None] * push[..., None]).sum(axis=1)
+    return places
+
+
+def latent_plane(images: np.ndarray, extent: float, ax: Axes) -> None:
+    """Images (side, side, H, W), [i, j] decoded at the i-th z_2 and the j-th z_1, both ascending.
+
+    Drawn as a map of [-extent, extent]^2 with z_1 to the right and z_2 up, as `latent_scatter`.
+    """
+    side, _, height, width = images.shape
+    rows = np.asarray(images)[::-1]  # the largest z_2 on top
+    canvas = rows.swapaxes(1, 2).reshape(side * height, side * width)
+    ax.imshow(canvas, extent=(-extent, extent, -extent, extent), vmin=0, vmax=1, cmap="gray")
+    ax.set(xlabel="$z_1$", ylabel="$z_2$")
+    ax.grid(False)

@@ -33,8 +33,9 @@ class Bernoulli:
     """
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
-        """(..., B, D), (B, D) -> (..., B). From logits: exact where a sigmoid would round to 1."""
-        return (out * x - F.softplus(out)).sum(-1)
+        """(..., B, D), (B, D) -> (..., B). From logits: finite where a sigmoid rounds to 0 or 1."""
+        out, x = torch.broadcast_tensors(out, x)
+        return -F.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
 
     def mean(self, out: Tensor) -> Tensor:
         return out.sigmoid()

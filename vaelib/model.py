@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 
@@ -20,14 +22,22 @@ class VAE(nn.Module):
     """Encoder x -> (mu, logvar) of q(z|x), decoder z -> parameters of p(x|z).
 
     `hidden` lists the encoder's hidden widths; the decoder mirrors them. The thesis's MNIST
-    model is VAE(784, (512, 256), 2): 1.07 million parameters.
+    model is VAE(784, (512, 256), 2): 1.07 million parameters. The first weights are drawn
+    with `generator`, a CPU one; with torch's global one when it is left out.
     """
 
-    def __init__(self, data_dim: int, hidden: Sequence[int], latent_dim: int):
+    def __init__(
+        self,
+        data_dim: int,
+        hidden: Sequence[int],
+        latent_dim: int,
+        generator: torch.Generator | None = None,
+    ):
         super().__init__()
         self.data_dim, self.hidden, self.latent_dim = data_dim, tuple(hidden), latent_dim
-        self.encoder = mlp([data_dim, *hidden, 2 * latent_dim])
-        self.decoder = mlp([latent_dim, *reversed(hidden), data_dim])
+        with _drawing_from(generator):
+            self.encoder = mlp([data_dim, *hidden, 2 * latent_dim])
+            self.decoder = mlp([latent_dim, *reversed(hidden), data_dim])
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) -> mu (B, M), logvar (B, M). Raises ValueError when x is not (B, D)."""
@@ -42,3 +52,15 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """(..., M) -> the raw output (..., D): logits or means, as the likelihood reads them."""
         return self.decoder(z)
+
+
+@contextmanager
+def _drawing_from(generator: torch.Generator | None) -> Iterator[None]:
+    """torch's layers draw their weights from the global generator: lend it another seed."""
+    if generator is None:
+        yield
+        return
+    seed = torch.randint(2**62, (), generator=generator).item()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -56,20 +59,33 @@ def mnist() -> Dataset:
 
 
 def fetch() -> Path:
-    """Download MNIST with torchvision into VAELIB_DATA, verify every file, return the folder."""
+    """Download MNIST with torchvision into VAELIB_DATA and return the folder of its files.
+
+    Files arrive in a temporary folder and move to their place only when all four are
+    verified: after a failure nothing is half-written. Raises DataError, saying what to do.
+    """
     from torchvision.datasets import MNIST
 
-    root = runtime.data_dir()
+    folder = raw_dir()
+    if all(_is_intact(folder / name) for name in FILES):
+        return folder
     try:
-        MNIST(root=root, train=True, download=True)
-    except (RuntimeError, OSError) as problem:
+        runtime.data_dir().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".mnist-", dir=runtime.data_dir()) as arrival:
+            with contextlib.redirect_stdout(io.StringIO()):  # its notes about mirrors
+                MNIST(root=arrival, download=True)
+            for name in FILES:
+                _checked(Path(arrival) / "MNIST" / "raw" / name)
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in FILES:
+                (Path(arrival) / "MNIST" / "raw" / name).replace(folder / name)
+    except (RuntimeError, OSError, DataError) as problem:
+        reason = " ".join(str(problem).split())
         raise DataError(
-            f"MNIST could not be downloaded into {root}: {problem}. "
-            "Check the network and the free disk space and run the command again."
+            f"MNIST could not be downloaded into {folder}: {reason}. "
+            "Check the network and the free disk space, then run the command again."
         ) from problem
-    for name in FILES:
-        _checked(raw_dir() / name)
-    return raw_dir()
+    return folder
 
 
 def _read(part: str) -> ImageSet:
@@ -81,6 +97,13 @@ def _read(part: str) -> ImageSet:
     return ImageSet(
         torch.from_numpy(pixels.copy()), torch.from_numpy(classes.copy()).long(), (1, SIDE, SIDE)
     )
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        return bool(_checked(path))
+    except DataError:
+        return False
 
 
 def _checked(path: Path) -> bytes:
