@@ -211,7 +211,7 @@ def test_markup_that_every_renderer_knows(path):
     if "tex-svg.js" in (ROOT / "_config.yml").read_text():
         # The one-file MathJax would fetch these; where it cannot, no formula of the page is set.
         banned[r"\\(?:boldsymbol|cancel|color|bbox|enclose|ce|bra|ket)\b"] = (
-            "command outside of MathJax's one file, which leaves the whole page without formulas"
+            "such command: MathJax's one file lacks it and then sets no formula of the page"
         )
     check([
         where(path, number, f"no {advice}")
