@@ -70,6 +70,7 @@ bench: $(READY)  ## ratios against peers, measured side by side
 lock:  ## resolve pyproject.toml anew into requirements.lock and environment.yml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(EXTRAS) --generate-hashes \
 		--no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/python tools/conda_env.py
 
 clean:  ## remove what was built; keep the environment
 	rm -rf _build

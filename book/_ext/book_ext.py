@@ -24,10 +24,13 @@ from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import chapters
+from book_numbers import number_by_file
 from book_tables import ChapterTimes, InventoryTable, LedgerTable
 
 from vaelib import ledger
 
+# One file with all extensions: from disk, MathJax cannot load any other.
+MATHJAX = "tex-svg-full.js"
 BUILD = chapters.ROOT / "_build"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
@@ -35,6 +38,7 @@ WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 def setup(app) -> dict:
     app.connect("config-inited", take_runs)
     app.connect("config-inited", take_mathjax)
+    app.connect("builder-inited", number_by_file, priority=900)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", say_how_it_ran, priority=900)
     app.connect("build-finished", allow_underscores)
@@ -91,10 +95,10 @@ def collect(runs: dict) -> list[dict]:
 def take_mathjax(app, config) -> None:
     """Copy MathJax's one-file build from its package into a static folder of this build."""
     files = metadata.files("sphinx-mathjax-offline") or []
-    source = next((f.locate() for f in files if f.name == "tex-svg.js"), None)
+    source = next((f.locate() for f in files if f.name == MATHJAX), None)
     if source is None:
-        raise ExtensionError("the package sphinx-mathjax-offline has no tex-svg.js: run `make env`")
-    target = BUILD / "static" / "vendor" / "mathjax" / "tex-svg.js"
+        raise ExtensionError(f"sphinx-mathjax-offline has no {MATHJAX}: run `make env`")
+    target = BUILD / "static" / "vendor" / "mathjax" / MATHJAX
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     config.html_static_path.append(str(BUILD / "static"))

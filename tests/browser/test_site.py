@@ -87,6 +87,16 @@ def test_chapter_says_how_it_ran(page, name):
     assert re.search(r"computed on \d{4}-\d\d-\d\d in the (quick|thesis) profile on ", text)
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapters_carry_the_number_of_their_file(page, name):
+    visit(page, name)
+    number = int(re.match(r"notebooks/(\d+)_", name)[1])
+    assert page.locator("h1 .section-number").inner_text().strip() == f"{number}."
+    figures = page.locator("figcaption .caption-number").all_inner_texts()
+    assert figures
+    assert all(text.strip().startswith(f"Fig. {number}.") for text in figures)
+
+
 def test_icons_are_drawn(page):
     visit(page, CHAPTERS[0], settle=300)
     icons = page.locator(".article-header-buttons i, .article-header-buttons svg")
