@@ -208,11 +208,6 @@ def test_markup_that_every_renderer_knows(path):
         r"\{doc\}": "{doc}: write [text](file.md)",
         r"\\newcommand|\\def\\": "a TeX macro: write the command out",
     }
-    if "tex-svg.js" in (ROOT / "_config.yml").read_text():
-        # The one-file MathJax would fetch these; where it cannot, no formula of the page is set.
-        banned[r"\\(?:boldsymbol|cancel|color|bbox|enclose|ce|bra|ket)\b"] = (
-            "such command: MathJax's one file lacks it and then sets no formula of the page"
-        )
     check([
         where(path, number, f"no {advice}")
         for number, line in enumerate(path.read_text().splitlines(), start=1)
