@@ -1,0 +1,120 @@
+"""Gaussians against torch.distributions, and Monte Carlo tests that a wrong version fails."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal, kl_divergence
+
+from vaelib.gaussian import kl_to_standard, log_normal, log_standard_normal, reparameterize
+
+torch.set_num_threads(1)
+MU = torch.tensor([[0.4, -1.1, 0.0], [2.0, 0.3, -0.7]], dtype=torch.float64)
+LOGVAR = torch.tensor([[-2.0, 0.3, 0.0], [1.2, -4.0, 0.5]], dtype=torch.float64)
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal():
+    return Normal(MU, (0.5 * LOGVAR).exp())
+
+
+def test_log_densities_are_those_of_torch():
+    z = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
+    torch.testing.assert_close(log_normal(z, MU, LOGVAR), normal().log_prob(z).sum(-1))
+    torch.testing.assert_close(log_standard_normal(z), Normal(0, 1).log_prob(z).sum(-1))
+    zero = torch.zeros(3, dtype=torch.float64)
+    torch.testing.assert_close(log_standard_normal(z), log_normal(z, zero, zero))
+
+
+def test_kl_is_that_of_torch():
+    standard = Normal(torch.zeros_like(MU), torch.ones_like(MU))
+    expected = kl_divergence(normal(), standard).sum(-1)
+    torch.testing.assert_close(kl_to_standard(MU, LOGVAR), expected)
+
+
+def test_kl_of_the_prior_is_exactly_zero():
+    assert kl_to_standard(torch.zeros(4, 7), torch.zeros(4, 7)).eq(0).all()
+
+
+def test_kl_is_positive_elsewhere():
+    mu, logvar = torch.randn(2, 1000, 5, generator=gen(), dtype=torch.float64)
+    assert kl_to_standard(mu, logvar).gt(0).all()
+
+
+# Estimates of KL(q || p) as the mean of log q - log p. The mistake that matters is to read logvar
+# as log sigma. For a test at 6 standard errors that also has 6 to spare: n = (12 sigma / bias)^2.
+
+
+def wrong_kl(mu, logvar):
+    return kl_to_standard(mu, 2 * logvar)
+
+
+def kl_by_sampling(n):
+    z = reparameterize(MU, LOGVAR, torch.randn(n, 2, 3, generator=gen(1), dtype=torch.float64))
+    draws = log_normal(z, MU, LOGVAR) - log_standard_normal(z)
+    return draws.mean(0), draws.std(0) / math.sqrt(n), draws.std(0)
+
+
+def enough_draws():
+    bias = (wrong_kl(MU, LOGVAR) - kl_to_standard(MU, LOGVAR)).abs()
+    return math.ceil(((12 * kl_by_sampling(1000)[2] / bias) ** 2).max().item())
+
+
+def test_kl_is_the_mean_of_log_q_minus_log_p():
+    estimate, error, _ = kl_by_sampling(enough_draws())
+    assert ((estimate - kl_to_standard(MU, LOGVAR)).abs() < 6 * error).all()
+
+
+def test_the_sampling_test_would_see_log_sigma_in_place_of_logvar():
+    estimate, error, _ = kl_by_sampling(enough_draws())
+    assert ((estimate - wrong_kl(MU, LOGVAR)).abs() > 6 * error).all()
+
+
+# The second moment of z: its estimate has standard deviation sqrt(2) sigma^2 around sigma^2.
+
+
+def moments_off(z, n):
+    """Mean and variance of draws z (n, 2, 3), in standard errors from mu and sigma^2."""
+    var = LOGVAR.exp()
+    mean = (z.mean(0) - MU).abs() / (var / n).sqrt()
+    spread = ((z - MU) ** 2).mean(0) - var
+    return mean.max().item(), (spread.abs() / (var * math.sqrt(2 / n))).max().item()
+
+
+def test_reparameterized_draws_have_mean_mu_and_variance_exp_logvar():
+    n = 20_000
+    eps = torch.randn(n, 2, 3, generator=gen(2), dtype=torch.float64)
+    assert max(moments_off(reparameterize(MU, LOGVAR, eps), n)) < 6
+
+
+@pytest.mark.parametrize("power", [0.25, 1.0])
+def test_the_moment_test_would_see_a_wrong_standard_deviation(power):
+    n = 20_000
+    eps = torch.randn(n, 2, 3, generator=gen(2), dtype=torch.float64)
+    assert moments_off(MU + (power * LOGVAR).exp() * eps, n)[1] > 6
+
+
+def test_draws_have_the_sample_axis_first():
+    assert reparameterize(MU, LOGVAR, torch.zeros(7, 2, 3)).shape == (7, 2, 3)
+    assert reparameterize(MU, LOGVAR, torch.zeros(2, 3)).equal(MU)
+
+
+def test_gradients():
+    mu, logvar = MU.clone().requires_grad_(), LOGVAR.clone().requires_grad_()
+    z = torch.randn(4, 2, 3, generator=gen(), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(kl_to_standard, (mu, logvar))
+    assert torch.autograd.gradcheck(log_normal, (z, mu, logvar))
+    assert torch.autograd.gradcheck(reparameterize, (mu, logvar, z))
+
+
+def test_the_pathwise_gradient_of_a_second_moment_is_twice_the_mean():
+    # E z^2 = mu^2 + sigma^2; one gradient sample in mu is 2 z, with standard deviation 2 sigma
+    n = 20_000
+    mu = MU.clone().requires_grad_()
+    eps = torch.randn(n, 2, 3, generator=gen(3), dtype=torch.float64)
+    (reparameterize(mu, LOGVAR, eps) ** 2).mean(0).sum().backward()
+    error = 2 * (0.5 * LOGVAR).exp() / math.sqrt(n)
+    assert ((mu.grad - 2 * MU).abs() < 6 * error).all()

@@ -1,0 +1,105 @@
+"""The networks: shapes, sizes, where the first weights come from."""
+
+import pytest
+import torch
+from torch import nn
+
+from vaelib.likelihood import Bernoulli
+from vaelib.model import VAE, mlp
+from vaelib.train import fit
+
+torch.set_num_threads(1)
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def test_the_model_for_digits_has_the_size_of_the_listing():
+    model = VAE(784, (512, 256), 2)
+    encoder = 784 * 512 + 512 + 512 * 256 + 256 + 2 * (256 * 2 + 2)
+    decoder = 2 * 256 + 256 + 256 * 512 + 512 + 512 * 784 + 784
+    assert weights(model).numel() == encoder + decoder == 1_068_820
+
+
+def test_the_decoder_mirrors_the_encoder():
+    model = VAE(20, (7, 5), 3)
+    sizes = [
+        [(layer.in_features, layer.out_features) for layer in net if isinstance(layer, nn.Linear)]
+        for net in (model.encoder, model.decoder)
+    ]
+    assert sizes == [[(20, 7), (7, 5), (5, 6)], [(3, 5), (5, 7), (7, 20)]]
+
+
+def test_layers_alternate_with_relu_and_end_linear():
+    assert [type(layer) for layer in mlp([4, 3, 2])] == [nn.Linear, nn.ReLU, nn.Linear]
+    assert [type(layer) for layer in mlp([4, 2])] == [nn.Linear]
+
+
+def test_shapes():
+    model = VAE(20, (7,), 3)
+    mu, logvar = model.encode(torch.rand(5, 20))
+    assert mu.shape == logvar.shape == (5, 3)
+    assert model.decode(torch.randn(4, 5, 3)).shape == (4, 5, 20)
+
+
+def test_mean_and_log_variance_are_two_halves():
+    model = VAE(4, (), 2)
+    with torch.no_grad():
+        model.encoder[0].weight.zero_()
+        model.encoder[0].bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    mu, logvar = model.encode(torch.rand(1, 4))
+    assert mu.tolist() == [[1.0, 2.0]]
+    assert logvar.tolist() == [[3.0, 4.0]]
+
+
+@pytest.mark.parametrize("shape", [(5, 28, 28), (5, 783), (5, 1)])
+def test_images_that_are_not_flat_are_refused_by_shape(shape):
+    with pytest.raises(ValueError, match=r"expected \(\.\.\., 784\): flatten"):
+        VAE(784, (4,), 2).encode(torch.zeros(shape))
+
+
+def test_first_weights_come_from_the_generator_and_from_nothing_else():
+    torch.manual_seed(1)
+    one = VAE(9, (4,), 2, generator=gen(5))
+    state = torch.random.get_rng_state()
+    torch.manual_seed(2)
+    two = VAE(9, (4,), 2, generator=gen(5))
+    other = VAE(9, (4,), 2, generator=gen(6))
+    assert weights(one).equal(weights(two))
+    assert not weights(one).equal(weights(other))
+    torch.manual_seed(1)
+    assert torch.random.get_rng_state().equal(state), "torch's own generator was moved"
+
+
+def test_without_a_generator_the_weights_come_from_torch():
+    torch.manual_seed(3)
+    one = VAE(9, (4,), 2)
+    torch.manual_seed(3)
+    assert weights(one).equal(weights(VAE(9, (4,), 2)))
+
+
+def test_first_weights_are_spread_as_torch_spreads_them():
+    # uniform on (-1/sqrt(n_in), 1/sqrt(n_in)): all inside, and the ends almost reached
+    layer = VAE(400, (300,), 2, generator=gen(0)).encoder[0]
+    largest = layer.weight.abs().max().item() * 20
+    assert 0.999 < largest <= 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_a_model_trains_on_cuda_as_on_the_cpu():
+    pixels = torch.rand(64, 9, generator=gen(1))
+    elbos = []
+    for device in ("cpu", "cuda"):
+        g = gen(0)
+        model = VAE(9, (8,), 2, generator=g).to(device)
+        history = fit(model, Bernoulli(), pixels, epochs=30, batch_size=16, generator=g, lr=1e-2)
+        assert next(model.parameters()).device.type == device
+        elbos.append(history.elbo)
+    assert elbos[1][-1] > elbos[1][0]
+    # the noise differs from device to device, the first weights and the order do not
+    assert (elbos[0] - elbos[1]).abs().max() < 0.5

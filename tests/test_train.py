@@ -1,0 +1,181 @@
+"""Training: beats the mean image on every seed, tells the truth about itself, refuses bad input."""
+
+import math
+
+import pytest
+import torch
+
+from vaelib.data import DataError, digits
+from vaelib.evaluate import elbo_terms
+from vaelib.likelihood import Bernoulli, Gaussian
+from vaelib.model import VAE
+from vaelib.objective import constant, linear_to
+from vaelib.train import fit
+
+torch.set_num_threads(1)
+LIK = Bernoulli()
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def small_run(pixels, seed=0, hidden=(8,), **changes):
+    g = gen(seed)
+    model = VAE(pixels.shape[1], hidden, 2, generator=g)
+    settings = {"epochs": 2, "batch_size": 16, "lr": 1e-2, **changes}
+    return model, fit(model, LIK, pixels, generator=g, **settings)
+
+
+@pytest.fixture(scope="module")
+def small_digits():
+    return digits(side=8)
+
+
+@pytest.fixture
+def pixels():
+    return torch.rand(50, 9, generator=gen(9))
+
+
+def mean_image_score(train, test):
+    """log p of each test image under independent pixels with the training means, nats."""
+    p = (train.sum(0) + 0.5) / (len(train) + 1)
+    return LIK.log_prob(p.logit(), test)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_training_beats_the_mean_image_on_images_it_has_not_seen(small_digits, seed):
+    train, test = small_digits.train, small_digits.test
+    model, _ = small_run(train.pixels, seed, (64, 32), epochs=60, batch_size=128, lr=3e-3)
+    score = elbo_terms(model, LIK, test.pixels, gen(1), n_samples=10).value()
+    gain = score - mean_image_score(train.x, test.x)  # image by image
+    assert gain.mean() > 6 * gain.std() / math.sqrt(len(gain))
+
+
+def test_an_untrained_model_does_not(small_digits):
+    model = VAE(64, (64, 32), 2, generator=gen())
+    score = elbo_terms(model, LIK, small_digits.test.pixels, gen(1)).value()
+    assert score.mean() < mean_image_score(small_digits.train.x, small_digits.test.x).mean()
+
+
+def test_the_same_seed_gives_the_same_run(pixels):
+    (one, log_one), (two, log_two) = small_run(pixels, 3), small_run(pixels, 3)
+    assert log_one.log_lik.equal(log_two.log_lik)
+    assert log_one.kl.equal(log_two.kl)
+    for p, q in zip(one.parameters(), two.parameters(), strict=True):
+        assert p.equal(q)
+    assert not small_run(pixels, 4)[1].kl.equal(log_one.kl)
+
+
+def test_the_run_leaves_torchs_own_generator_alone(pixels):
+    state = torch.random.get_rng_state()
+    small_run(pixels)
+    assert torch.random.get_rng_state().equal(state)
+
+
+def test_bytes_and_their_unit_values_train_alike():
+    bits = torch.randint(0, 256, (40, 9), generator=gen()).to(torch.uint8)
+    as_bytes, as_floats = small_run(bits)[1], small_run(bits.float() / 255)[1]
+    torch.testing.assert_close(as_bytes.kl, as_floats.kl)
+    torch.testing.assert_close(as_bytes.log_lik, as_floats.log_lik)
+
+
+# With a learning rate of 0 nothing moves, so an epoch's record has a known value.
+
+
+def test_history_holds_means_over_every_example_of_the_epoch(pixels):
+    pixels = pixels[:48]  # three whole batches
+    model, log = small_run(pixels, lr=0.0, epochs=3)
+    kl = elbo_terms(model, LIK, pixels, gen()).kl.mean()
+    torch.testing.assert_close(log.kl, kl.expand(3))
+
+
+def test_the_last_incomplete_batch_is_dropped_and_another_one_each_epoch(pixels):
+    whole, part = small_run(pixels[:48], lr=0.0)[1], small_run(pixels, lr=0.0, epochs=4)[1]
+    torch.testing.assert_close(whole.kl[0], whole.kl[1])
+    assert len({round(v, 7) for v in part.kl.tolist()}) == 4
+
+
+def test_the_weight_is_recorded_apart_from_the_elbo(pixels):
+    plain = small_run(pixels, lr=0.0, epochs=4, beta=constant(1.0))[1]
+    ramped = small_run(pixels, lr=0.0, epochs=4, beta=linear_to(4.0))[1]
+    assert ramped.beta.tolist() == pytest.approx([0.25, 1.0, 2.0, 3.0])
+    assert plain.beta.eq(1).all()
+    assert ramped.elbo.equal(plain.elbo)
+    assert ramped.elbo.equal(ramped.log_lik - ramped.kl)
+
+
+def test_the_weight_acts_on_the_training():
+    pixels = digits(side=8).train.pixels[:512]
+    kls = [
+        small_run(pixels, epochs=30, batch_size=64, hidden=(32,), beta=constant(beta))[1].kl[-1]
+        for beta in (0.1, 1.0, 10.0)
+    ]
+    assert kls[0] > kls[1] > kls[2]
+
+
+def test_beta_is_one_when_left_out(pixels):
+    assert small_run(pixels)[1].beta.eq(1).all()
+
+
+def test_more_samples_change_the_noise_not_the_meaning(pixels):
+    one = small_run(pixels, lr=0.0, epochs=1)[1]
+    many = small_run(pixels, lr=0.0, epochs=1, n_samples=64)[1]
+    assert many.kl.equal(one.kl)
+    assert many.log_lik.item() == pytest.approx(one.log_lik.item(), abs=0.5)
+
+
+def test_the_model_is_left_ready_for_use(pixels):
+    model, _ = small_run(pixels)
+    assert not model.training
+
+
+def test_any_likelihood_will_do(pixels):
+    g = gen()
+    model = VAE(9, (8,), 2, generator=g)
+    log = fit(model, Gaussian(0.3), pixels, epochs=20, batch_size=16, lr=1e-2, generator=g)
+    assert log.elbo[-1] > log.elbo[0]
+
+
+# --- bad input ------------------------------------------------------------------------------
+
+
+def test_fewer_images_than_a_batch_are_refused(pixels):
+    with pytest.raises(DataError, match="50 images are fewer than one batch of 51"):
+        small_run(pixels, batch_size=51)
+
+
+def test_exactly_one_batch_is_enough(pixels):
+    assert small_run(pixels, batch_size=50)[1].kl.isfinite().all()
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01, 255.0, math.nan, math.inf])
+def test_values_outside_the_unit_range_are_refused(pixels, bad):
+    pixels[7, 3] = bad
+    with pytest.raises(DataError, match=r"expected \[0, 1\]"):
+        small_run(pixels)
+
+
+def test_whole_numbers_other_than_bytes_are_refused():
+    with pytest.raises(DataError, match=r"torch\.int64, expected uint8 or floating point"):
+        small_run(torch.zeros(50, 9, dtype=torch.int64))
+
+
+def test_images_of_the_wrong_size_are_refused(pixels):
+    with pytest.raises(ValueError, match="expected"):
+        fit(VAE(8, (4,), 2), LIK, pixels, epochs=1, batch_size=16, generator=gen())
+
+
+def test_a_run_that_diverges_says_so(pixels):
+    with pytest.raises(FloatingPointError, match=r"epoch \d+: .*smaller learning rate than 1e\+30"):
+        small_run(pixels, lr=1e30, epochs=5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_training_beats_the_mean_image_on_cuda(small_digits):
+    train, test = small_digits.train, small_digits.test
+    g = gen()
+    model = VAE(64, (64, 32), 2, generator=g).to("cuda")
+    fit(model, LIK, train.pixels, epochs=40, batch_size=128, lr=3e-3, generator=g)
+    score = elbo_terms(model, LIK, test.pixels, gen(1), n_samples=10).value().mean()
+    assert score > mean_image_score(train.x, test.x).mean()
