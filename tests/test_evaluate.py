@@ -1,0 +1,261 @@
+"""Evaluation held to known evidences: closed forms, other quadratures, counts by hand."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from linear_gaussian import LinearGaussian
+from scipy import integrate, stats
+
+from vaelib import evaluate, figures
+from vaelib.gaussian import kl_to_standard
+from vaelib.likelihood import Bernoulli
+from vaelib.model import VAE
+from vaelib.objective import importance_bound
+
+torch.set_num_threads(1)
+LIK = Bernoulli()
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def rough_model(data_dim=9, scale=2.0, seed=0):
+    """A small VAE whose decoder really bends: its first weights, enlarged."""
+    model = VAE(data_dim, (16,), 2, generator=gen(seed))
+    with torch.no_grad():
+        for p in model.decoder.parameters():
+            p *= scale
+    return model
+
+
+def pictures(n=20, data_dim=9, seed=5):
+    return torch.rand(n, data_dim, generator=gen(seed))
+
+
+# --- the ELBO of a data set -----------------------------------------------------------------
+
+
+def test_elbo_terms_have_the_value_of_the_closed_form():
+    """E log p(x|z) and KL of a linear-Gaussian VAE, image by image, at 6 standard errors."""
+    case = LinearGaussian.make()
+    case.shift_encoder(mu=0.3, logvar=-0.8)
+    x = case.draw(6)
+    x = (x - x.min()) / (x.max() - x.min())  # any data will do, in the range of images
+    case.model.double()
+    mu, logvar = (t.detach() for t in case.model.encode(x))
+    # E |x - w z - b|^2 = |x - w mu - b|^2 + sum_j |w_j|^2 sigma_j^2
+    far = ((x - mu @ case.w.T - case.b) ** 2).sum(-1) + (logvar.exp() * (case.w**2).sum(0)).sum(-1)
+    s2 = case.lik.sigma_x**2
+    expected = -0.5 * (len(case.b) * math.log(2 * math.pi * s2) + far / s2)
+    n = 20_000
+    case.model.float()
+    terms = evaluate.elbo_terms(case.model, case.lik, x.float(), gen(), n_samples=n)
+    sd = 2.0  # of one draw: bounded here, and checked to be enough below
+    error = sd / math.sqrt(n)
+    assert ((terms.log_lik - expected).abs() < 6 * error).all()
+    torch.testing.assert_close(terms.kl, kl_to_standard(mu, logvar).float())
+    one = evaluate.elbo_terms(case.model, case.lik, x.float().repeat(200, 1), gen(1)).log_lik
+    assert one.view(200, 6).std(0).max() < sd
+
+
+def test_results_do_not_depend_on_the_size_of_the_batches():
+    model, x = rough_model(), pictures()
+    whole, parts = evaluate.encode(model, x), evaluate.encode(model, x, batch_size=7)
+    for a, b in zip(whole, parts, strict=True):
+        torch.testing.assert_close(a, b)
+    a = evaluate.log_evidence_2d(model, x, side=30)
+    torch.testing.assert_close(a, evaluate.log_evidence_2d(model, x, side=30, batch_size=3))
+    kl = [evaluate.elbo_terms(model, LIK, x, gen(), batch_size=b).kl for b in (20, 6)]
+    torch.testing.assert_close(*kl)
+    log_w = evaluate.importance_weights(model, LIK, x, gen(), n_samples=4, batch_size=6)
+    assert log_w.shape == (4, 20)
+
+
+def test_bytes_and_unit_values_are_evaluated_alike():
+    model, bits = rough_model(), torch.randint(0, 256, (5, 9), generator=gen()).to(torch.uint8)
+    for a, b in zip(evaluate.encode(model, bits), evaluate.encode(model, bits / 255), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_nothing_is_recorded_for_gradients_and_nothing_is_changed():
+    model, x = rough_model(), pictures()
+    before = [p.detach().clone() for p in model.parameters()]
+    assert not evaluate.decode(model, LIK, torch.zeros(1, 2)).requires_grad
+    assert not evaluate.log_evidence_2d(model, x, side=10).requires_grad
+    assert all(p.equal(q) for p, q in zip(model.parameters(), before, strict=True))
+
+
+def test_decode_keeps_leading_axes_and_gives_probabilities():
+    images = evaluate.decode(rough_model(), LIK, torch.randn(3, 4, 2, generator=gen()))
+    assert images.shape == (3, 4, 9)
+    assert 0 < images.min() < images.max() < 1
+
+
+def test_mean_and_standard_error():
+    values = torch.tensor([1.0, 2.0, 3.0, 6.0])
+    mean, error = evaluate.mean_and_stderr(values)
+    assert mean == 3.0
+    assert error == pytest.approx(stats.sem(values.numpy()))
+
+
+# --- the evidence ---------------------------------------------------------------------------
+
+
+def test_evidence_of_a_decoder_that_ignores_z():
+    """log p(x) is then log p(x | any z), but for the prior outside of the grid."""
+    model, x = rough_model(), pictures()
+    with torch.no_grad():
+        model.decoder[0].weight.zero_()
+        expected = LIK.log_prob(model.decode(torch.zeros(1, 2)), x)
+    found = evaluate.log_evidence_2d(model, x, side=60, extent=6.0)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    small = evaluate.log_evidence_2d(model, x, side=60, extent=1.0)
+    inside = 2 * math.log(stats.norm.cdf(1) - stats.norm.cdf(-1))
+    torch.testing.assert_close(small, expected + inside, atol=1e-4, rtol=0)
+
+
+def test_evidence_is_that_of_another_quadrature():
+    """Simpson's rule in double precision, on the whole plane up to 6 deviations."""
+    model, x = rough_model(data_dim=3), pictures(2, data_dim=3)
+    found = evaluate.log_evidence_2d(model, x, side=200, extent=6.0)
+    (w1, b1), (w2, b2) = [
+        (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy())
+        for layer in (model.decoder[0], model.decoder[2])
+    ]
+    ticks = np.linspace(-6, 6, 601)
+    z = np.stack(np.meshgrid(ticks, ticks), axis=-1)
+    out = np.maximum(z @ w1.T + b1, 0) @ w2.T + b2
+    prior = stats.norm.pdf(z).prod(-1)
+    for image, log_px in zip(x.double().numpy(), found, strict=True):
+        joint = np.exp((image * out - np.logaddexp(0, out)).sum(-1)) * prior
+        total = integrate.simpson(integrate.simpson(joint, x=ticks), x=ticks)
+        assert log_px.item() == pytest.approx(math.log(total), abs=1e-4)
+
+
+def test_a_finer_grid_changes_nothing():
+    model, x = rough_model(), pictures()
+    coarse, fine = (evaluate.log_evidence_2d(model, x, side=side) for side in (80, 160))
+    assert (coarse - fine).abs().max() < 1e-3
+
+
+def test_evidence_of_all_black_and_white_images_adds_up_to_one():
+    images = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)
+    total = evaluate.log_evidence_2d(rough_model(6), images, side=80, extent=6.0).exp().sum()
+    assert total.item() == pytest.approx(1, abs=1e-4)
+
+
+def test_turning_the_plane_leaves_the_evidence():
+    model, x = rough_model(), pictures()
+    before = evaluate.log_evidence_2d(model, x, extent=6.0)
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
+    with torch.no_grad():
+        model.decoder[0].weight.copy_(model.decoder[0].weight @ turn)
+    torch.testing.assert_close(
+        evaluate.log_evidence_2d(model, x, extent=6.0), before, atol=1e-3, rtol=0
+    )
+
+
+def test_elbo_and_importance_bounds_lie_below_the_evidence_in_order():
+    model, x = rough_model(), pictures()
+    log_px = evaluate.log_evidence_2d(model, x, side=120, extent=6.0)
+    log_w = evaluate.importance_weights(model, LIK, x, gen(), n_samples=6400)
+    means, errors = [], []
+    for n_samples in (1, 8, 64):
+        bounds = torch.stack([importance_bound(part) for part in log_w.split(n_samples)])
+        means.append(bounds.mean(0))
+        errors.append(bounds.std(0) / math.sqrt(len(bounds)))
+    elbo = evaluate.elbo_terms(model, LIK, x, gen(2), n_samples=6400).value()
+    assert ((elbo - means[0]).abs() < 6 * (2 * errors[0] ** 2).sqrt()).all()
+    for i, above in enumerate([*means[1:], log_px]):
+        assert (means[i] - 6 * errors[i] < above).all()
+    assert (means[0] + 6 * errors[0] < log_px).all(), "the order is not seen: the test has no power"
+
+
+def test_a_grid_needs_a_plane():
+    with pytest.raises(ValueError, match="needs a 2-D latent space, this model has 3"):
+        evaluate.log_evidence_2d(VAE(9, (4,), 3), pictures())
+
+
+def test_the_grid_is_centered_and_z1_runs_fastest():
+    z = evaluate.grid_2d(4, 2.0)
+    ticks = [-1.5, -0.5, 0.5, 1.5]
+    assert z[:4].tolist() == [[t, -1.5] for t in ticks]
+    assert z[::4].tolist() == [[-1.5, t] for t in ticks]
+    assert z.mean(0).abs().max() == 0
+
+
+# --- what the codes say ---------------------------------------------------------------------
+
+
+def test_active_units_are_those_whose_mean_moves():
+    mu = torch.stack([torch.zeros(100), 0.05 * torch.randn(100, generator=gen())], dim=1)
+    assert evaluate.active_units(mu).tolist() == [False, False]
+    mu[:50, 1] += 1
+    assert evaluate.active_units(mu).tolist() == [False, True]
+    assert evaluate.active_units(mu, threshold=0.5).tolist() == [False, False]
+
+
+def test_confusion_of_classes_that_lie_apart_is_a_diagonal():
+    labels = torch.arange(3).repeat_interleave(40)
+    z = 10 * labels[:, None] + torch.randn(120, 2, generator=gen())
+    votes = evaluate.neighbor_confusion(z[::2], labels[::2], z[1::2], labels[1::2], n_neighbors=5)
+    assert (votes == 20 * np.eye(3)).all()
+
+
+def test_confusion_has_the_truth_in_rows():
+    # class 1 lies among class 0: all of it is voted 0
+    z_train = torch.cat([torch.zeros(9, 2), torch.ones(1, 2)])
+    y_train = torch.tensor([0] * 9 + [1])
+    z_test, y_test = torch.zeros(4, 2), torch.ones(4, dtype=torch.int64)
+    votes = evaluate.neighbor_confusion(z_train, y_train, z_test, y_test, n_neighbors=3)
+    assert votes.tolist() == [[0, 0], [4, 0]]
+
+
+# --- the two figures of the plane -----------------------------------------------------------
+
+
+def test_scatter_and_decoded_plane_have_the_same_axes():
+    """A decoder that is bright where z_1 is large must be bright on the right of its figure."""
+    side, extent = 6, 3.0
+    z = evaluate.grid_2d(side, extent)
+    images = torch.stack([z[:, 0].clamp(0, 3) / 3] * 4, dim=1).view(side, side, 2, 2)
+    images[-1, :, :, :] = 0.5  # the row of the largest z_2
+    fig, (left, right) = plt.subplots(1, 2)
+    figures.latent_scatter(np.array([[2.0, 0.0], [0.0, 2.0]]), [1, 2], left)
+    figures.latent_plane(images.numpy(), extent, right)
+    shown = right.images[0]
+    canvas = np.asarray(shown.get_array())
+    assert tuple(shown.get_extent()) == (-extent, extent, -extent, extent)
+    assert shown.origin == "upper"
+    assert (canvas[:2] == 0.5).all(), "the largest z_2 belongs on top"
+    assert (np.diff(canvas[2], 1) >= 0).all()
+    assert canvas[2, 0] == 0
+    assert canvas[2, -1] > 0.5
+    for ax in (left, right):
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("$z_1$", "$z_2$")
+        assert not ax.xaxis_inverted()
+        assert not ax.yaxis_inverted()
+    plt.close(fig)
+
+
+def test_each_tile_of_the_plane_is_upright():
+    images = np.zeros((2, 2, 3, 3))
+    images[..., 0, :] = 1  # the top row of every picture
+    fig, ax = plt.subplots()
+    figures.latent_plane(images, 1.0, ax)
+    canvas = np.asarray(ax.images[0].get_array())
+    assert canvas[:, 0].tolist() == [1, 0, 0, 1, 0, 0]
+    plt.close(fig)
+
+
+def test_class_names_keep_their_distance_and_stay_near_their_medians():
+    z = np.array([[0.0, 0.0], [0.0, 0.0], [0.1, 0.0], [3.0, 3.0]])
+    places = figures.label_places(z, [4, 9, 7, 0], gap=0.5)
+    distance = np.linalg.norm(places[:, None] - places, axis=-1) + np.eye(4)
+    assert distance.min() > 0.49
+    assert places[0] == pytest.approx([3.0, 3.0], abs=1e-5)  # sorted: class 0 comes first
+    assert np.abs(places[1:]).max() < 1
