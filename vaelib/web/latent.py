@@ -7,6 +7,7 @@ compute from the same arrays.
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 
@@ -121,11 +122,15 @@ def _sliders(decoder: dict, extent: float, side: int):
     sliders = [
         widgets.FloatSlider(min=-extent, max=extent, step=0.05, description=f"z{i}") for i in (1, 2)
     ]
-    picture = widgets.Image(format="png", layout=widgets.Layout(width="224px"))
+    picture = widgets.HTML()
 
     def show(_=None):
         z = np.array([[slider.value for slider in sliders]])
-        picture.value = _png(unpack_and_decode(decoder, z).reshape(side, side))
+        image = _png(unpack_and_decode(decoder, z).reshape(side, side))
+        picture.value = (
+            f'<img alt="The image decoded at z = ({z[0, 0]:.2f}, {z[0, 1]:.2f})" width="224" '
+            f'src="data:image/png;base64,{base64.b64encode(image).decode()}">'
+        )
 
     for slider in sliders:
         slider.observe(show, names="value")
