@@ -1,0 +1,140 @@
+"""Training speed: `vaelib.train.fit` against a textbook loop, samples per CPU second.
+
+The thesis's digit model, 784-[512, 256]-2, at its batch size of 128 and Adam's 3e-4, on
+MNIST where it is, else on random bytes of its size: the time does not depend on the pixels.
+Both loops take the same number of steps in every round, one after the other.
+
+    python benchmarks/bench_train.py [rounds]
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: one thread for both loops
+
+import sys
+
+import numpy as np
+import torch
+from common import interleaved, line
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+from torchvision import transforms
+
+from vaelib import data, runtime
+from vaelib.likelihood import Bernoulli
+from vaelib.model import VAE
+from vaelib.train import fit
+
+STEPS, BATCH, GOAL = 100, 128, 2.5
+SIZES = [(784, 512), (512, 256), (256, 4), (2, 256), (256, 512), (512, 784)]
+
+
+def pixels(n: int) -> torch.Tensor:
+    """n images of 784 bytes."""
+    if data.has_mnist():
+        return data.mnist().train.pixels[:n]
+    return torch.randint(0, 256, (n, 784), generator=runtime.generator(0)).to(torch.uint8)
+
+
+class Images(torch.utils.data.Dataset):
+    """Images and labels one by one, each through its transforms, as torchvision's MNIST does it:
+    a picture is made of every tensor, and `ToTensor` makes a tensor of every picture.
+    """
+
+    def __init__(self, images: torch.Tensor):
+        self.images = images.view(-1, 28, 28)
+        self.labels = torch.zeros(len(images), dtype=torch.int64)
+        self.transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Lambda(lambda x: x.view(-1))]
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        picture = Image.fromarray(self.images[i].numpy())
+        return self.transform(picture), int(self.labels[i])
+
+
+class TextbookVAE(nn.Module):
+    """Two heads, a sigmoid at the end, noise drawn inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU())
+        self.mu, self.logvar = nn.Linear(256, 2), nn.Linear(256, 2)
+        self.decoder = nn.Sequential(
+            nn.Linear(2, 256), nn.ReLU(), nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, 784)
+        )
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        h = self.body(x)
+        mu, logvar = self.mu(h), self.logvar(h)
+        z = mu + torch.randn_like(mu) * torch.exp(0.5 * logvar)
+        return torch.sigmoid(self.decoder(z)), mu, logvar
+
+
+def textbook(images: torch.Tensor) -> float:
+    """One epoch of the loop that most tutorials show; returns its mean loss."""
+    model = TextbookVAE()
+    loader = torch.utils.data.DataLoader(
+        Images(images), batch_size=BATCH, shuffle=True, drop_last=True
+    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+    total = 0.0
+    for x, _ in loader:
+        optimizer.zero_grad()
+        x_hat, mu, logvar = model(x)
+        kl = -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
+        loss = F.binary_cross_entropy(x_hat, x, reduction="sum") + kl
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    return total / len(images)
+
+
+def ours(images: torch.Tensor) -> float:
+    """One epoch of `fit`; returns its mean loss."""
+    gen = runtime.generator(0)
+    model = VAE(784, (512, 256), 2, generator=gen)
+    history = fit(model, Bernoulli(), images, epochs=1, batch_size=BATCH, generator=gen)
+    return -history.elbo[0].item()
+
+
+def products() -> None:
+    """Nothing but the matrix products of as many steps: what no loop can do without."""
+    for n_in, n_out in SIZES:
+        x, weight = torch.zeros(BATCH, n_in), torch.zeros(n_out, n_in)
+        grad = torch.zeros(BATCH, n_out)
+        for _ in range(STEPS):
+            x @ weight.T  # forward
+            grad.T @ x  # gradient of the weights
+            if (n_in, n_out) != SIZES[0]:
+                grad @ weight  # gradient of the inputs, but for those of the images
+
+
+def main() -> None:
+    """Measure and print the ratios."""
+    torch.set_num_threads(1)
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    images = pixels(STEPS * BATCH)
+    # Both loops minimize the same loss.
+    assert abs(textbook(images) / ours(images) - 1) < 0.1
+    loops = {
+        "textbook loop": lambda: textbook(images),
+        "vaelib.train.fit": lambda: ours(images),
+        "matrix products alone": products,
+    }
+    seconds = interleaved(loops, rounds)
+    for name, spent in seconds.items():
+        print(f"{name:<24}{STEPS * BATCH / np.median(spent):10,.0f} samples per CPU second")
+    slow, fast, floor = seconds.values()
+    print(line("VAE training, batch 128: fit against the textbook loop", slow, fast, goal=GOAL))
+    print(line("  at most possible here: its matrix products alone", slow, floor))
+
+
+if __name__ == "__main__":
+    main()
