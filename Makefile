@@ -50,7 +50,7 @@ notebooks: $(READY)  ## every notebook by nbmake, alone
 	$(NBMAKE)
 
 browser: $(READY)  ## look at the built pages in a headless chromium (after make book)
-	$(BIN)/python -m pytest tests -m "book or browser"
+	$(WORKERS) tests -m "book or browser"
 
 lint: $(READY)  ## ruff, and the pairs
 	$(BIN)/ruff check .

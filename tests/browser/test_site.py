@@ -92,7 +92,7 @@ def test_chapters_carry_the_number_of_their_file(page, name):
     visit(page, name)
     number = int(re.match(r"notebooks/(\d+)_", name)[1])
     assert page.locator("h1 .section-number").inner_text().strip() == f"{number}."
-    figures = page.locator("figcaption .caption-number").all_inner_texts()
+    figures = page.locator("figcaption .caption-number").all_text_contents()
     assert figures
     assert all(text.strip().startswith(f"Fig. {number}.") for text in figures)
 
