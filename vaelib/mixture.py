@@ -3,10 +3,9 @@
 The model: centers mu_k ~ N(0, sigma2 I), labels c_i uniform on 1..K, x_i ~ N(mu_{c_i}, I).
 The approximation: q(mu_k) = N(m_k, s2_k I) and q(c_i = k) = resp[i, k], all independent.
 
-`responsibilities`, `update` and `elbo_terms` are the equations, written to be read. `fit`
-runs the same two steps fused into one pass over the data and is held to them by tests.
-ELBOs and log evidences are in nats for the whole data set. Arrays: x (N, D), m (K, D),
-s2 (K,), resp (N, K).
+`responsibilities`, `update` and `elbo_terms` are the equations, written to be read. `fit` runs
+them fused into one pass over the data. ELBOs are in nats for the whole data set. Arrays:
+x (N, D), m (K, D), s2 (K,), resp (N, K).
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from scipy.special import softmax, xlogy
 LOG_2PI = math.log(2 * math.pi)
 START_S2 = 10.0  # variance of q(mu_k) before the first sweep, as in listing A.1
 CHUNK_BYTES = 2**20  # the working memory of a sweep: small enough to stay in the cache
-# Weights below exp(-300) of the largest cannot change a sum, but left alone they become
-# subnormal numbers, with which arithmetic is ten times slower.
+# Weights below exp(-300) of the largest change no sum, but below exp(-700) they would be
+# subnormal numbers, with which arithmetic is up to forty times slower.
 LOWEST = -300.0
 
 
@@ -69,8 +68,7 @@ class Basin(NamedTuple):
 def responsibilities(x: np.ndarray, posterior: Posterior) -> np.ndarray:
     """The best q(c) for this q(mu): resp (N, K), each row a distribution (Cor. 2.1).
 
-    proportional to exp(-|x_i - m_k|^2 / 2 - D s2_k / 2); softmax works in log space, so
-    that a point far from every center still gets a row that sums to 1.
+    Proportional to exp(-|x_i - m_k|^2 / 2 - D s2_k / 2), in log space: far points are fine.
     """
     x = points(x, posterior)
     squares = ((x[:, None] - posterior.m) ** 2).sum(-1)
@@ -129,8 +127,8 @@ def fit(
     """Algorithm 1 for the mixture: sweep until a sweep gains at most tol * |ELBO|.
 
     Starts from `init` or from `random_start(rng, ...)`; tol < 0 runs all max_iter sweeps.
-    Raises ValueError for data that are not a finite (N, D) array, for sigma2 <= 0,
-    n_components < 1, or a start of another shape.
+    Raises ValueError for data that are no finite (N, D), sigma2 <= 0, n_components < 1, or a
+    start of another shape.
     """
     x, _ = points(x), positive(sigma2)
     start = init if rng is None else random_start(rng, n_components, x.shape[1])
@@ -148,11 +146,11 @@ def fit(
         if converged or len(elbos) > max_iter:
             break
         s2 = 1 / (1 / sigma2 + counts)
-        # The same centers twice, so that neither form subtracts large numbers: from the origin,
-        # where the prior sits, and from the mean of the data.
+        # The same centers from the origin (of the prior) and from the mean of the data (below):
+        # twice, so that neither form subtracts large numbers.
         m = s2[:, None] * (sums + counts[:, None] * data.center)
         shifted = s2[:, None] * (sums - data.center / sigma2)
-    return Fit(Posterior(m, s2), np.array(elbos), np.array(path), converged)
+    return Fit(Posterior(m, s2), np.array(elbos), np.array(path), bool(converged))
 
 
 class _Centered:
@@ -169,12 +167,12 @@ class _Centered:
     def sweep(self, m: np.ndarray, s2: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """counts (K,) and sums (K, D) of the points by responsibility, and their log normalizer.
 
-        m is relative to the center. One pass over chunks of points; the responsibilities of a
-        chunk are used and forgotten. The log normalizer is E log p(x, c | mu) plus the entropy
-        of q(c): it makes the ELBO without another pass.
+        m is relative to the center. The responsibilities of a chunk are used and forgotten. The
+        log normalizer, E log p(x, c | mu) plus the entropy of q(c), gives the ELBO for free.
         """
         k, d = m.shape
-        weights = np.column_stack([-0.5 * ((m**2).sum(1) + d * s2), m])
+        weights = np.empty((k, d + 1))
+        weights[:, 0], weights[:, 1:] = -0.5 * ((m * m).sum(1) + d * s2), m
         totals, log_norm = np.zeros((k, d + 1)), self.constant - self.rows.shape[1] * math.log(k)
         width = max(64, CHUNK_BYTES // (8 * (k + 2 * (d + 1))))
         for start in range(0, self.rows.shape[1], width):
@@ -212,10 +210,7 @@ def relabel(posterior: Posterior, m: np.ndarray) -> Posterior:
 
 
 def basins(fits: list[Fit], *, tol: float = 0.05) -> list[Basin]:
-    """Group runs by where they ended, best first; renaming components makes no difference.
-
-    Two runs share a basin when their ELBOs (nats) and matched centers differ by less than tol.
-    """
+    """Runs by where they ended, best first: ELBOs (nats) and matched centers closer than tol."""
     found: list[Basin] = []
     for i, run in sorted(enumerate(fits), key=lambda pair: -pair[1].elbo):
         home = next((basin for basin in found if _same_optimum(basin.best, run, tol)), None)
@@ -234,7 +229,7 @@ def _same_optimum(a: Fit, b: Fit, tol: float) -> bool:
 def _kl_to_prior(m: np.ndarray, s2: np.ndarray, sigma2: float) -> float:
     """KL(q(mu) || p(mu)), nats."""
     ratio = s2 / sigma2
-    return 0.5 * float((m**2).sum() / sigma2 + m.shape[1] * (ratio - 1 - np.log(ratio)).sum())
+    return 0.5 * float(np.vdot(m, m) / sigma2 + m.shape[1] * (ratio - 1 - np.log(ratio)).sum())
 
 
 def points(x: np.ndarray, posterior: Posterior | None = None) -> np.ndarray:
