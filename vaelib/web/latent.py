@@ -60,7 +60,7 @@ def pack(layers: Sequence[Layer], extent: float) -> dict:
     Hidden units that are off, and pixels that stay below 1/512, all over the plane are left
     out; `pixels` says where the others belong and `n_pixels` how many an image has.
     """
-    ticks = np.linspace(-extent, extent, 81)
+    ticks = np.linspace(-extent, extent, 121)
     h = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
     columns = np.arange(2)
     packed = []
@@ -88,7 +88,8 @@ def unpack_and_decode(decoder: dict, z: NDArray) -> NDArray:
     for layer in decoder["layers"][:-1]:
         h = np.maximum(_affine(layer, h), 0)
     images = np.zeros((len(h), decoder["n_pixels"]), np.float32)
-    images[:, decoder["pixels"]] = 1 / (1 + np.exp(-_affine(decoder["layers"][-1], h)))
+    out = _affine(decoder["layers"][-1], h)
+    images[:, decoder["pixels"]] = np.exp(-np.logaddexp(0, -out))  # a sigmoid without overflow
     return images
 
 
@@ -103,7 +104,7 @@ def _round(weight: NDArray, h: NDArray) -> NDArray:
     the rows of h, by the columns that are not rounded yet.
     """
     gram = h.T @ h / len(h)
-    gram += 1e-3 * np.trace(gram) / len(gram) * np.eye(len(gram))
+    gram += 1e-5 * np.trace(gram) / len(gram) * np.eye(len(gram))
     order = np.argsort(-np.diag(gram))  # the strongest inputs first
     left = weight[:, order].copy()
     ahead = np.linalg.cholesky(np.linalg.inv(gram[np.ix_(order, order)])).T
