@@ -36,6 +36,7 @@ execute: $(READY)  ## run the chapters whose code, environment or data changed
 	$(BIN)/python tools/execute.py
 
 html: $(READY)  ## render the kept runs (_build/executed); needs no GPU, no data
+	@$(BIN)/python tools/execute.py --check
 	$(BIN)/jupyter-book build . --all -W --keep-going --quiet
 	@echo "Open _build/html/index.html"
 

@@ -84,6 +84,9 @@ def test_runs_are_kept_renewed_and_rendered_on_a_machine_without_torch(tiny_book
 
     # Newer code than the run: refused, not shown stale.
     edit(elsewhere.path / "notebooks" / "01_one.md", "40 + 2", "41 + 1")
+    looked = elsewhere.run("tools/execute.py", "--check")
+    assert looked.returncode == 1
+    assert looked.stderr.startswith("no run of the present code for 01_one in ")
     refused = elsewhere.build()
     assert refused.returncode != 0
     assert "no run of the present code for 01_one" in refused.stdout + refused.stderr

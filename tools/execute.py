@@ -1,6 +1,7 @@
 """Run the chapters whose code, environment or data changed; keep the runs for the renderer.
 
     python tools/execute.py [--jobs N] [--force] [NN_name ...]
+    python tools/execute.py --check      run nothing; exit 1 when a run is missing or stale
 
 Prints wall and CPU seconds per chapter; shows the traceback of every failure, not only
 of the first, and exits 1 when there is one. A failed chapter leaves its last run in place.
@@ -27,7 +28,10 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NN_name", help="only these chapters")
     parser.add_argument("--jobs", type=int, default=None, help="chapters at a time (default 2)")
     parser.add_argument("--force", action="store_true", help="run them even if nothing changed")
+    parser.add_argument("--check", action="store_true", help="run nothing, only look")
     args = parser.parse_args()
+    if args.check:
+        return check()
     known = chapters.names()
     unknown = sorted(set(args.names) - set(known))
     if unknown:
@@ -40,6 +44,16 @@ def main() -> int:
     for name in sorted(set(args.names or known) - set(waiting)):
         print(f"{name}: unchanged")
     return 1 if run_all(waiting, environment, jobs) else 0
+
+
+def check() -> int:
+    """Say in one line which chapters cannot be rendered. Needs no torch."""
+    try:
+        chapters.fresh_runs()
+    except chapters.StaleError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
 
 
 def is_fresh(name: str, environment: dict) -> bool:
