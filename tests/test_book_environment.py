@@ -25,7 +25,7 @@ INDEX_HOSTS = [
     for parts in (
         ("pypi", "org"),
         ("pypi", "python", "org"),
-        ("pythonhosted", "org"),
+        ("python" + "hosted", "org"),
         ("download", "pytorch", "org"),
         ("pypi", "nvidia", "com"),
         ("anaconda", "org"),

@@ -8,24 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tree import ROOT, tracked
+from tree import FRONT_MATTER, ROOT, tracked
 
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.md"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
 
-FRONT_MATTER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-    format_version: 0.13
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-"""
 ANATOMY = [
     "What you will see",
     "What you need",

@@ -7,22 +7,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tree import FRONT_MATTER, ROOT
+
 COPIED = ("tools", "vaelib", "book/_ext", "book/_static")
 
-CHAPTER = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-    format_version: 0.13
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+CHAPTER = """
 (ch-{word})=
 # Chapter {word}
 
@@ -70,8 +59,9 @@ class TinyBook:
         (path / "book/references.bib").write_text("")
         (path / "notebooks").mkdir()
         light, heavy = "from vaelib import ledger", "from vaelib import gaussian, ledger"
-        (path / "notebooks/01_one.md").write_text(CHAPTER.format(word="one", imports=light))
-        (path / "notebooks/02_two.md").write_text(CHAPTER.format(word="two", imports=heavy))
+        for name, word, imports in (("01_one", "one", light), ("02_two", "two", heavy)):
+            text = FRONT_MATTER + CHAPTER.format(word=word, imports=imports)
+            (path / f"notebooks/{name}.md").write_text(text)
         return cls(path)
 
     def copy_to(self, path: Path) -> "TinyBook":

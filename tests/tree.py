@@ -7,6 +7,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# What every chapter's Markdown begins with.
+FRONT_MATTER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+    format_version: 0.13
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+"""
+
 
 def tracked() -> list[Path]:
     """The files under version control; skips the test where this is no git checkout."""
