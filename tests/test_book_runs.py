@@ -93,6 +93,17 @@ def test_runs_are_kept_renewed_and_rendered_on_a_machine_without_torch(tiny_book
 
 
 @pytest.mark.slow
+def test_a_relative_data_folder_is_the_same_for_the_kernels(tiny_book):
+    (tiny_book.path / "my-data").mkdir()
+    edit(
+        tiny_book.path / "notebooks" / "01_one.md",
+        "answer = 40 + 2",
+        "from vaelib import runtime\nassert runtime.data_dir().is_dir()\nanswer = 40 + 2",
+    )
+    tiny_book.run("tools/execute.py", "01_one", check=True, VAELIB_DATA="my-data")
+
+
+@pytest.mark.slow
 def test_a_failing_chapter_is_reported_and_keeps_its_last_run(tiny_book):
     tiny_book.run("tools/execute.py", check=True)
     kept = (tiny_book.path / "_build/executed/01_one.ipynb").read_text()

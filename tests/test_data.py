@@ -190,6 +190,15 @@ def test_handwritten_is_mnist_where_it_is(small):
     assert handwritten().name == "MNIST"
 
 
+def test_a_named_folder_that_does_not_exist_is_never_passed_over(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VAELIB_DATA", "elsewhere/data")
+    with pytest.raises(DataError, match="elsewhere/data") as refusal:
+        handwritten()
+    assert str(tmp_path) in str(refusal.value)  # where a relative path counts from
+    assert "unset" in str(refusal.value)
+
+
 def test_handwritten_is_the_digits_where_it_is_not(data_dir):
     assert not has_mnist()
     assert handwritten().name == "digits"

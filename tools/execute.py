@@ -16,6 +16,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
+from pathlib import Path
 
 import chapters
 
@@ -37,6 +38,9 @@ def main() -> int:
     if unknown:
         parser.error(f"no such chapter: {', '.join(unknown)}; there are {', '.join(known)}")
 
+    if os.environ.get("VAELIB_DATA", "").strip():
+        # Kernels run in notebooks/, where a relative path would name another folder.
+        os.environ["VAELIB_DATA"] = str(Path(os.environ["VAELIB_DATA"]).expanduser().resolve())
     environment = chapters.environment()
     # One GPU serves one chapter at a time; two kernels share two cores well.
     jobs = args.jobs or (2 if environment["device"].startswith("CPU") else 1)

@@ -66,6 +66,11 @@ def device_name() -> str:
     return torch.cuda.get_device_name()
 
 
+def data_dir_is_named() -> bool:
+    """True when the environment names the folder of the data sets."""
+    return bool(os.environ.get("VAELIB_DATA", "").strip())
+
+
 def data_dir() -> Path:
     """The folder of the data sets: VAELIB_DATA, else `vaelib/data` in the user cache."""
     named = os.environ.get("VAELIB_DATA", "").strip()

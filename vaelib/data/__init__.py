@@ -5,13 +5,26 @@ mnist()        MNIST in torchvision's layout under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
 """
 
+from pathlib import Path
+
+from vaelib import runtime
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
 from vaelib.data.mnist import has_mnist, mnist
 
 
 def handwritten() -> Dataset:
-    """MNIST where it is on disk, else the bundled digits. A damaged MNIST is an error, not a no."""
+    """MNIST where it is on disk, else the bundled digits.
+
+    Raises DataError for a damaged MNIST and for a VAELIB_DATA that names no folder: neither
+    is a reason to go on with other images in silence.
+    """
+    folder = runtime.data_dir()
+    if runtime.data_dir_is_named() and not folder.is_dir():
+        raise DataError(
+            f"VAELIB_DATA names {folder}, and there is no such folder (a relative path counts "
+            f"from {Path.cwd()}). Correct it, or unset it to use the bundled digits."
+        )
     return mnist() if has_mnist() else digits()
 
 
