@@ -18,8 +18,10 @@ VIEWS = [name for name in SCRIPTS if name != "core"]
 ADDRESS = re.compile(r"""https?:|["'(=]\s*//\w|@import|\bfetch\(|XMLHttpRequest|\bimport\(""")
 
 
-def view(data=None, *, label="A small view", script="core", live=ipywidgets.IntSlider):
-    return View("small", script, {} if data is None else data, label=label, live=live)
+def view(
+    data=None, *, name="small", label="A small view", script="core", live=ipywidgets.IntSlider
+):
+    return View(name, script, {} if data is None else data, label=label, live=live)
 
 
 def embedded(html):
@@ -60,6 +62,13 @@ def test_the_label_is_escaped():
     html = view(label='"><b>').html
     assert "<b>" not in html
     assert 'aria-label="&quot;&gt;&lt;b&gt;"' in html
+
+
+def test_the_name_is_escaped_in_the_element_and_in_the_script():
+    html = view(name='"</script>').html
+    assert 'id="&quot;&lt;/script&gt;"' in html
+    assert html.count("</script>") == 1
+    assert 'node.id === "\\"\\u003c/script>"' in html
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

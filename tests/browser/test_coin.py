@@ -159,6 +159,73 @@ def test_a_click_or_a_tap_in_the_map_chooses_both(explorer, touch):
     assert text.inner_text() == claim_text(STRENGTHS[-1], COUNTS[-1], 0.9, 0.01)
 
 
+def swipe(page, *points):
+    """One finger down at the first point, along the others, and up."""
+    client = page.context.new_cdp_session(page)
+    for i, (x, y) in enumerate(points):
+        kind = "touchMove" if i else "touchStart"
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_that_scrolls_over_the_map_chooses_nothing(page, explorer):
+    page.set_viewport_size({"width": 390, "height": 500})
+    box = explorer.locator("canvas").nth(1).bounding_box()
+    page.evaluate("y => window.scrollTo(0, y)", box["y"] - 150)
+    box = explorer.locator("canvas").nth(1).bounding_box()
+    x, y, before = box["x"] + 100, box["y"] + 200, page.evaluate("window.scrollY")
+    swipe(page, *((x, y + shift) for shift in range(0, 121, 20)))
+    page.wait_for_function("before => window.scrollY < before", arg=before)
+    assert explorer.locator(".vw-text").inner_text() == claim_text(100, 1000, 0.9, 0.01)
+
+
+def test_the_mouse_drags_the_choice_over_the_map(page, explorer):
+    text = explorer.locator(".vw-text")
+    board = explorer.locator("canvas").nth(1)
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    corner = box["x"] + box["width"] - 28, box["y"] + 14
+    page.mouse.move(*corner)
+    assert text.inner_text() == claim_text(100, 1000, 0.9, 0.01), "no button, no choice"
+    page.mouse.move(box["x"] + 64, box["y"] + box["height"] - 50)
+    page.mouse.down()
+    page.mouse.move(*corner, steps=4)
+    assert text.inner_text() == claim_text(STRENGTHS[-1], COUNTS[-1], 0.9, 0.01)
+    page.mouse.up()
+    assert text.inner_text() == claim_text(STRENGTHS[-1], COUNTS[-1], 0.9, 0.01)
+
+
+def test_two_copies_on_one_page_live_each_for_itself(page):
+    view = coin_stepper(TOSSES, STEPS, strengths=STRENGTHS, start=100, share=0.9)
+    page.set_content(view.page().replace("</body>", view.html + "</body>"))
+    first, second = page.locator(f"#{view.name}").all()
+    for root in (first, second):
+        assert root.locator("canvas").count() == 2
+        assert root.get_by_role("slider").count() == 2
+    second.get_by_role("button", name="One step forward").click()
+    assert first.locator(".vw-text").inner_text() == sequence_text(100, 0, HEADS, 0.9)
+    assert second.locator(".vw-text").inner_text() == sequence_text(100, 1, HEADS, 0.9)
+    assert page.problems == []
+
+
+def test_the_sentence_is_spoken_once(stepper):
+    text = stepper.locator(".vw-text")
+    slider = stepper.get_by_role("slider", name="Number of tosses")
+    assert text.get_attribute("aria-live") == "polite"
+    slider.focus()
+    slider.press("ArrowRight")
+    assert text.get_attribute("aria-live") == "off"
+    assert slider.get_attribute("aria-valuetext") == text.inner_text()
+    slider.blur()
+    assert text.get_attribute("aria-live") == "polite"
+
+
+def test_it_follows_the_system_where_the_page_has_no_theme(page, stepper):
+    light = pixels(stepper, 0)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light)
+
+
 @pytest.mark.parametrize("name", ["stepper", "explorer"])
 def test_it_fits_a_phone_and_follows_the_theme(page, request, name):
     page.set_viewport_size({"width": 360, "height": 740})
@@ -171,3 +238,4 @@ def test_it_fits_a_phone_and_follows_the_theme(page, request, name):
     assert pixels(root, 1) != light[1]
     for control in root.locator("button, input").all():
         assert control.get_attribute("aria-label") or re.search(r"\w", control.inner_text())
+        assert control.bounding_box()["height"] >= 34

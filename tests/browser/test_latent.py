@@ -171,6 +171,9 @@ def test_keys_move_the_point(root, page):
         "ArrowDown": [-0.4, 0.5],
         "Home": [0, 0],
         "a": [0, 0],
+        "Alt+ArrowRight": [0, 0],
+        "Control+ArrowUp": [0, 0],
+        "Meta+ArrowLeft": [0, 0],
     }.items():
         page.keyboard.press(key)
         assert at(root) == pytest.approx(z)
@@ -182,6 +185,15 @@ def test_tab_arrives_and_leaves(root, page):
     assert plane(root).evaluate("p => p === document.activeElement")
     page.keyboard.press("Tab")
     assert not plane(root).evaluate("p => p === document.activeElement")
+
+
+def test_the_words_are_spoken_once_and_two_fingers_zoom(root):
+    text = root.locator(".vw-text")
+    plane(root).focus()
+    assert text.get_attribute("aria-live") == "off"
+    plane(root).blur()
+    assert text.get_attribute("aria-live") == "polite"
+    assert plane(root).evaluate("p => getComputedStyle(p).touchAction") == "pinch-zoom"
 
 
 def test_the_words_say_where_the_point_is_and_what_lies_there(root, view):

@@ -25,7 +25,7 @@ DTYPES = {"float32": "f32", "float16": "f16", "int8": "i8", "uint8": "u8", "int3
 class View:
     """An interactive figure. Display it as the last value of a cell.
 
-    name     unique on its page; also the element's id
+    name     the element's id; copies of a view on one page are alive each
     script   the file web/<script>.js, an ES module that exports mount(root, data)
     data     what mount gets: JSON values and numpy arrays (float32, float16, int8, uint8, int32)
     label    what a screen reader says the view is
@@ -42,14 +42,22 @@ class View:
     def html(self) -> str:
         """The whole view as one HTML fragment."""
         # No "<" may stand in a script: "</script>" would end it, "<!--" would hide its end.
-        packed = json.dumps(_pack(self.data), separators=(",", ":")).replace("<", "\\u003c")
+        data, name = (
+            json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+            for value in (_pack(self.data), self.name)
+        )
         return (
             f"<style>{(HERE / 'widget.css').read_text(encoding='utf-8')}</style>"
-            f'<div class="vw" id="{self.name}" role="group" aria-label="{html.escape(self.label)}">'
+            f'<div class="vw" id="{html.escape(self.name)}" role="group" '
+            f'aria-label="{html.escape(self.label)}">'
             "<noscript>This view needs JavaScript; the figure above shows the same without it."
             "</noscript></div>\n"
             f"<script>\n(() => {{\n{bundle(self.script)}\n"
-            f'mount(document.getElementById("{self.name}"), unpack({packed}));\n}})();\n</script>'
+            # A view shown twice has its id twice: each script takes the first one still empty.
+            'const root = [...document.querySelectorAll(".vw:not([data-mounted])")]'
+            f".find((node) => node.id === {name});\n"
+            'root.dataset.mounted = "";\n'
+            f"mount(root, unpack({data}));\n}})();\n</script>"
         )
 
     def page(self) -> str:

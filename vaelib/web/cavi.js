@@ -1,5 +1,5 @@
 // Chapter 5: coordinate ascent on a mixture, sweep by sweep: the centers and the ELBO.
-import { axes, canvas, colors, el, line, onTheme, scale, stepper } from "./core.js";
+import { axes, canvas, colors, disc, el, line, scale, stepper, thousands } from "./core.js";
 
 const INKS = ["blue", "orange", "green", "gray", "fg"];
 const ink = (k) => INKS[k % INKS.length];
@@ -7,7 +7,7 @@ const ink = (k) => INKS[k % INKS.length];
 /** 1234.5 as "1,234.5", with a true minus sign. */
 export function number(x, digits = 2) {
   const [whole, rest] = Math.abs(x).toFixed(digits).split(".");
-  const text = whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : "");
+  const text = thousands(whole) + (rest ? `.${rest}` : "");
   return (Number(text.replace(/,/g, "")) === 0 || x > 0 ? "" : "\u2212") + text;
 }
 
@@ -71,7 +71,6 @@ export function mount(root, { points, runs, logEvidence, naming, names }) {
   }
   select.addEventListener("change", () => choose(Number(select.value)));
   choose(0);
-  onTheme(() => { map.redraw(); curve.redraw(); });
 }
 
 function key(root) {
@@ -108,12 +107,6 @@ function drawMap(ctx, width, height, points, run, step, names, tone) {
     ctx.fillStyle = tone.fg;
     ctx.fillText(String(j + 1), px, py + 0.5);
   }
-}
-
-function disc(ctx, px, py, radius) {
-  ctx.beginPath();
-  ctx.arc(px, py, radius, 0, 2 * Math.PI);
-  ctx.fill();
 }
 
 /** The gap on a logarithmic axis that is turned over, so that progress goes up. */

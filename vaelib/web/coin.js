@@ -1,5 +1,5 @@
 // Chapter 1: what a believer in a fair coin thinks after each toss, and how long it takes.
-import { axes, canvas, colors, el, line, scale, stepper } from "./core.js";
+import { axes, canvas, colors, disc, el, line, scale, stepper, thousands } from "./core.js";
 
 // --- the Beta distribution -------------------------------------------------------------
 
@@ -60,9 +60,8 @@ export const interval = (a, b) => [betaQuantile(0.025, a, b), betaQuantile(0.975
 
 // --- words -----------------------------------------------------------------------------
 
-const count = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 const fixed = (x) => x.toFixed(4);
-const tosses = (n) => `${count(n)} ${n === 1 ? "toss" : "tosses"}`;
+const tosses = (n) => `${thousands(n)} ${n === 1 ? "toss" : "tosses"}`;
 
 /** Percent to one decimal, without claiming 0 or 100 where there is something left. */
 export function percent(p) {
@@ -74,7 +73,7 @@ export function percent(p) {
 function sequenceText(prior, n, heads, share) {
   const [a, b] = [prior + heads, prior + n - heads];
   const [low, high] = interval(a, b);
-  const when = n === 0 ? "Before the first toss" : `After ${tosses(n)}, ${count(heads)} heads`;
+  const when = n === 0 ? "Before the first toss" : `After ${tosses(n)}, ${thousands(heads)} heads`;
   const inside = low < share && share < high ? "inside" : "outside";
   return `${when}: Beta(${a}, ${b}), mean ${fixed(a / (a + b))}, 95 % interval ` +
     `${fixed(low)} to ${fixed(high)}; ${share} is ${inside}.`;
@@ -82,7 +81,7 @@ function sequenceText(prior, n, heads, share) {
 
 function claimText(prior, n, share, radius) {
   const [a, b] = [prior + share * n, prior + (1 - share) * n].map(Math.round);
-  return `Beta(${prior}, ${prior}) and ${tosses(n)}, ${count(Math.round(share * n))} heads: mean ` +
+  return `Beta(${prior}, ${prior}) and ${tosses(n)}, ${thousands(Math.round(share * n))} heads: mean ` +
     `${fixed(a / (a + b))}; ${percent(within(a, b, share, radius))} of the belief lies within ` +
     `${radius} of ${share}.`;
 }
@@ -152,12 +151,6 @@ function bar(ctx, x, py, a, b, tone) {
   ctx.lineWidth = 3;
   line(ctx, [[x(low), py], [x(high), py]]);
   disc(ctx, x(a / (a + b)), py, 5);
-}
-
-function disc(ctx, px, py, radius) {
-  ctx.beginPath();
-  ctx.arc(px, py, radius, 0, 2 * Math.PI);
-  ctx.fill();
 }
 
 /** A labeled slider over a list of values; returns {value, set}. */
@@ -271,7 +264,7 @@ function decades(ctx, values, x, box, tone) {
   ctx.textBaseline = "top";
   for (const v of values) {
     line(ctx, [[x(v), box.top], [x(v), box.bottom]]);
-    ctx.fillText(count(v), x(v), box.bottom + 5);
+    ctx.fillText(thousands(v), x(v), box.bottom + 5);
   }
 }
 
@@ -297,7 +290,7 @@ function mountClaim(root, { strengths, counts, start, share, radius }) {
   const prior = choice(root, { values: as, start: start[0], label: "Strength of the prior",
     show: (a) => `Prior Beta(${a}, ${a})`, onChange: update });
   const tossed = choice(root, { values: ns, start: start[1], label: "Number of tosses",
-    show: (n) => `${tosses(n)}, ${count(Math.round(share * n))} heads`, onChange: update });
+    show: (n) => `${tosses(n)}, ${thousands(Math.round(share * n))} heads`, onChange: update });
   const text = el("p", { class: "vw-text", "aria-live": "polite" }, root);
 
   const cells = { left: 58, top: 8, bottom: 44, right: 22 };
@@ -322,10 +315,10 @@ function mountClaim(root, { strengths, counts, start, share, radius }) {
     ctx.fillStyle = tone.muted;
     ctx.textAlign = "center";
     ctx.textBaseline = "top";
-    as.forEach((a, i) => /^10*$/.test(a) && ctx.fillText(count(a), x(i + 0.5), box.bottom + 5));
+    as.forEach((a, i) => /^10*$/.test(a) && ctx.fillText(thousands(a), x(i + 0.5), box.bottom + 5));
     ctx.textAlign = "right";
     ctx.textBaseline = "middle";
-    ns.forEach((n, j) => /^10*$/.test(n) && ctx.fillText(count(n), box.left - 5, y(j + 0.5)));
+    ns.forEach((n, j) => /^10*$/.test(n) && ctx.fillText(thousands(n), box.left - 5, y(j + 0.5)));
     ctx.fillStyle = tone.fg;
     ctx.textAlign = "center";
     ctx.fillText("a, the strength of the prior Beta(a, a)", (box.left + box.right) / 2, box.bottom + 30);
@@ -357,8 +350,11 @@ function mountClaim(root, { strengths, counts, start, share, radius }) {
     tossed.set(j);
     update();
   };
-  lower.node.addEventListener("pointerdown", pick);
-  lower.node.addEventListener("pointermove", (event) => event.buttons && pick(event));
+  // a finger on its way over the map scrolls the page; only a tap or the mouse chooses
+  lower.node.addEventListener("click", pick);
+  lower.node.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse" && event.buttons) pick(event);
+  });
 
   function update() {
     text.textContent = claimText(prior.value(), tossed.value(), share, radius);

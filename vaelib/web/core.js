@@ -44,12 +44,13 @@ export function colors(root) {
   return Object.fromEntries(names.map((n) => [n, style.getPropertyValue(`--vw-${n}`).trim()]));
 }
 
-/** Call `redraw` whenever the page changes between light and dark. */
+/** Call `redraw` whenever the page or the system changes between light and dark. */
 export function onTheme(redraw) {
   const watch = { attributes: true, attributeFilter: ["data-theme", "data-jp-theme-light", "class"] };
   const observer = new MutationObserver(() => redraw());
   observer.observe(document.documentElement, watch);
   observer.observe(document.body, watch);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw());
 }
 
 /**
@@ -144,6 +145,18 @@ export function line(ctx, points) {
   ctx.stroke();
 }
 
+/** Fill a circle; its path stays, to be stroked. */
+export function disc(ctx, px, py, radius) {
+  ctx.beginPath();
+  ctx.arc(px, py, radius, 0, 2 * Math.PI);
+  ctx.fill();
+}
+
+/** 12345 as "12,345". */
+export function thousands(whole) {
+  return String(whole).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
 /**
  * Play / pause, one step back and forward, a slider: for anything that has frames 0..n-1.
  * onStep(i) draws frame i and returns the sentence that says what it shows.
@@ -165,22 +178,27 @@ export function stepper(parent, { n, label, onStep, milliseconds = 700, start = 
     slider.setAttribute("aria-valuetext", sentence);
   }
   // Every frame spoken would bury a listener: silent while it plays, the last frame spoken.
+  // Silent too while the slider has the focus: its aria-valuetext says the same.
+  function hush() {
+    const silent = timer !== null || document.activeElement === slider;
+    text.setAttribute("aria-live", silent ? "off" : "polite");
+  }
   function pause() {
     clearInterval(timer);
     timer = null;
     play.textContent = "\u25b6 Play";
-    text.setAttribute("aria-live", "polite");
+    hush();
     text.textContent = slider.getAttribute("aria-valuetext");
   }
   function run() {
     if (Number(slider.value) === n - 1) show(0);
     play.textContent = "\u275a\u275a Pause";
-    text.setAttribute("aria-live", "off");
     timer = setInterval(() => {
       if (!parent.isConnected) return pause();
       show(Number(slider.value) + 1);
       if (Number(slider.value) === n - 1) pause();
     }, milliseconds);
+    hush();
   }
   function go(i) {
     pause();
@@ -190,6 +208,8 @@ export function stepper(parent, { n, label, onStep, milliseconds = 700, start = 
   back.addEventListener("click", () => go(Number(slider.value) - 1));
   next.addEventListener("click", () => go(Number(slider.value) + 1));
   slider.addEventListener("input", () => go(Number(slider.value)));
+  slider.addEventListener("focus", hush);
+  slider.addEventListener("blur", hush);
   slider.addEventListener("keydown", (event) => {
     if (event.key !== " ") return;
     event.preventDefault();

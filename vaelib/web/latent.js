@@ -17,7 +17,7 @@ export function mount(root, data) {
     role: "slider", tabindex: 0, "aria-roledescription": "point on a plane",
     "aria-label": "Point of the latent plane: arrow keys move it, with shift in larger steps",
     "aria-valuemin": -extent, "aria-valuemax": extent,
-    style: "flex:1 1 300px;max-width:460px;touch-action:none;cursor:crosshair;border-radius:4px",
+    style: "flex:1 1 300px;max-width:460px;touch-action:pinch-zoom;cursor:crosshair;border-radius:4px",
   }, row);
   const shown = el("div", { style: "flex:1 1 150px;max-width:240px;margin:0 auto" }, row);
   const text = el("p", { class: "vw-text", "aria-live": "polite" }, root);
@@ -73,7 +73,11 @@ export function mount(root, data) {
   plane.addEventListener("pointermove", (event) => {
     if (plane.hasPointerCapture(event.pointerId)) follow(event);
   });
+  // The plane in focus says its aria-valuetext; the same words below would be a second voice.
+  plane.addEventListener("focus", () => text.setAttribute("aria-live", "off"));
+  plane.addEventListener("blur", () => text.setAttribute("aria-live", "polite"));
   plane.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own shortcuts
     const step = event.shiftKey ? 0.5 : 0.1;
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
     if (event.key === "Home") move(0, 0);
