@@ -2,6 +2,11 @@
 # they need Python >= 3.11, make and git, and no network but the package index.
 
 PYTHON  ?= python3
+# Text is UTF-8 whatever the locale; uv asks the index that pip was told to ask.
+export PYTHONUTF8 := 1
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
@@ -16,14 +21,14 @@ NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 .PHONY: help env book execute html test unit notebooks browser lint pair data bench lock clean
 
 help:  ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(READY)  ## the environment, from the lock
 
 # uv comes from the same hashed lock as everything else; pip only brings uv.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	awk '/^uv==/ {on = 1} on {print; if (!/\\$$/) exit}' requirements.lock > $(VENV)/uv.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r $(VENV)/uv.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
@@ -68,7 +73,7 @@ bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py
 	$(BIN)/python benchmarks/bench_train.py
 
-lock:  ## resolve pyproject.toml anew into requirements.lock and environment.yml
+lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock and environment.yml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(EXTRAS) --generate-hashes \
 		--no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/python tools/conda_env.py

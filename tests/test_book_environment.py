@@ -194,6 +194,7 @@ def test_stripping_leaves_a_notebook_as_if_it_had_never_run():
     ran = json.loads(before)
     ran["cells"][0] |= {"outputs": [{"output_type": "stream", "text": "2"}], "execution_count": 7}
     ran["cells"][0]["metadata"] = {"execution": {"iopub.status.busy": "2026-01-01"}}
+    ran["cells"][0]["source"] = ["1 ", "+ 1"]
     ran["metadata"]["language_info"] = {"name": "python"}
     assert strip.stripped(json.dumps(ran)) == before
     assert strip.stripped(before) == before

@@ -199,6 +199,14 @@ def test_a_named_folder_that_does_not_exist_is_never_passed_over(monkeypatch, tm
     assert "unset" in str(refusal.value)
 
 
+@pytest.mark.parametrize("inside", [".", "raw"])
+def test_pointing_into_the_folder_of_mnist_is_noticed(data_dir, inside):
+    (data_dir / inside).mkdir(exist_ok=True)
+    (data_dir / inside / "t10k-labels-idx1-ubyte").touch()
+    with pytest.raises(DataError, match="the folder that holds MNIST/raw"):
+        handwritten()
+
+
 def test_handwritten_is_the_digits_where_it_is_not(data_dir):
     assert not has_mnist()
     assert handwritten().name == "digits"

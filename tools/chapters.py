@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import yaml
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
+# The vaelib of this tree, whatever tree the environment was installed for.
+sys.path.insert(0, str(ROOT))
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "_build" / "executed"
 RUN = "vaelib_run"  # the metadata key of a run's facts
@@ -61,7 +64,7 @@ def rooms(name: str) -> set[str]:
     """The rooms of vaelib that a chapter imports, and the rooms that those import."""
     code = "\n".join(c.source for c in source(name).cells if c.cell_type == "code")
     # Lines for IPython (%magic, !shell) are no Python and import nothing.
-    waiting = _imported(re.sub(r"^\s*[%!].*$", "", code, flags=re.MULTILINE))
+    waiting = _imported(re.sub(r"^\s*(%{1,2}[a-zA-Z]|!).*$", "", code, flags=re.MULTILINE))
     found: set[str] = set()
     while waiting:
         room = waiting.pop()
@@ -74,12 +77,12 @@ def rooms(name: str) -> set[str]:
 
 def environment() -> dict[str, str]:
     """What the numbers of a run depend on besides the code."""
-    from vaelib import runtime
+    from vaelib import data, runtime
 
     return {
         "profile": runtime.profile(),
         "device": runtime.device_name(),
-        "data": _fingerprint(runtime.data_dir()),
+        "data": _fingerprint(data.files()),
         "python": ".".join(platform.python_version_tuple()[:2]),
     }
 
@@ -152,13 +155,7 @@ def _files_of_rooms(found: set[str]) -> Iterator[Path]:
         yield from _files_of_room(room)
 
 
-def _fingerprint(folder: Path) -> str:
-    """`none`, or a short digest of the names, sizes and dates of the data files."""
-    if not folder.is_dir():
-        return "none"
-    seen = [
-        (str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns)
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-    ]
+def _fingerprint(files: list[Path]) -> str:
+    """`none`, or a short digest of the paths, sizes and dates of the data files."""
+    seen = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16] if seen else "none"

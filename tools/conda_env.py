@@ -55,11 +55,12 @@ def main() -> int:
     parser.add_argument(
         "--check", action="store_true", help="write nothing, exit 1 on a difference"
     )
+    check = parser.parse_args().check
     wanted = render(LOCK.read_text())
     if TARGET.exists() and TARGET.read_text() == wanted:
         return 0
-    if parser.parse_args().check:
-        print("environment.yml differs from requirements.lock; run `python tools/conda_env.py`")
+    if check:
+        print("environment.yml differs from the lock; run `.venv/bin/python tools/conda_env.py`")
         return 1
     TARGET.write_text(wanted)
     print("environment.yml: written")

@@ -73,6 +73,9 @@ def run_all(waiting: list[str], environment: dict, jobs: int) -> list[str]:
     if not waiting:
         return []
     # Kernels that each take all cores crawl; share the cores out instead.
+    # The digest is of this tree, so the kernels import this tree, wherever .venv points.
+    paths = [str(chapters.ROOT), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     failed = []
     with ProcessPoolExecutor(min(jobs, len(waiting)), max_tasks_per_child=1) as pool:

@@ -20,6 +20,8 @@ def stripped(text: str) -> str:
         key: value for key, value in notebook["metadata"].items() if key == "kernelspec"
     }
     for cell in notebook["cells"]:
+        if isinstance(cell["source"], list):  # editors save a list of lines, a twin has one text
+            cell["source"] = "".join(cell["source"])
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
         for key in ("execution", "collapsed", "scrolled", "trusted"):

@@ -65,9 +65,9 @@ def check(
     correction    what had to be mended first; turns the verdict into "holds corrected"
     stderr        standard error of `value` where it was estimated from samples
 
-    Displays a box and returns the entry. Raises LedgerError when the value is outside the
-    interval or not finite, ValueError when the interval (or the thesis's pair) is missing,
-    upside down or not finite.
+    Displays a box and returns the entry when our statement holds. Raises LedgerError when
+    the value is outside the interval or not finite, ValueError when the interval (or the
+    thesis's pair) is missing, upside down or not finite.
     """
     if low is None and high is None:
         raise ValueError(f"ledger entry {id!r} has no interval: give low, high or both")

@@ -10,7 +10,7 @@ from pathlib import Path
 from vaelib import runtime
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
-from vaelib.data.mnist import has_mnist, mnist
+from vaelib.data.mnist import files, has_mnist, mnist
 
 
 def handwritten() -> Dataset:
@@ -25,6 +25,12 @@ def handwritten() -> Dataset:
             f"VAELIB_DATA names {folder}, and there is no such folder (a relative path counts "
             f"from {Path.cwd()}). Correct it, or unset it to use the bundled digits."
         )
+    inside = [f for f in (folder, folder / "raw") if any(f.glob("*-ubyte"))]
+    if inside and not has_mnist():
+        raise DataError(
+            f"MNIST lies in {inside[0]}, expected in {folder / 'MNIST' / 'raw'}: "
+            "set VAELIB_DATA to the folder that holds MNIST/raw."
+        )
     return mnist() if has_mnist() else digits()
 
 
@@ -33,6 +39,7 @@ __all__ = [
     "Dataset",
     "ImageSet",
     "digits",
+    "files",
     "handwritten",
     "has_mnist",
     "mnist",

@@ -44,6 +44,11 @@ def raw_dir() -> Path:
     return runtime.data_dir() / "MNIST" / "raw"
 
 
+def files() -> list[Path]:
+    """Those of the four files that are there, in whatever state."""
+    return [path for name in FILES if (path := raw_dir() / name).exists()]
+
+
 def has_mnist() -> bool:
     """True when the folder MNIST/raw exists and is not empty, whatever the state of its files."""
     folder = raw_dir()
@@ -62,7 +67,7 @@ def fetch() -> Path:
     """Download MNIST with torchvision into VAELIB_DATA and return the folder of its files.
 
     Files arrive in a temporary folder and move to their place only when all four are
-    verified: after a failure nothing is half-written. Raises DataError, saying what to do.
+    verified: no file is ever half-written. Raises DataError, saying what to do.
     """
     from torchvision.datasets import MNIST
 
