@@ -105,6 +105,7 @@ def test_numbers_of_any_library_become_plain_json():
         ({"low": None, "high": 2}, "at most 2"),
         ({"low": 1, "high": 1}, "exactly 1"),
         ({"low": 0, "high": 2}, "[0, 2]"),
+        ({"value": 5 / 6, "low": 5 / 6 - 1e-9, "high": 5 / 6 + 1e-9}, "0.833333 ± 1e-09"),
     ],
 )
 def test_the_interval_in_words(bounds, text):

@@ -112,13 +112,15 @@ def rows(notebook: dict, chapter: str) -> list[dict]:
 
 
 def interval(entry: Entry) -> str:
-    """`[low, high]`, `at most high` or `at least low`."""
+    """`[low, high]`, `at most high`, `at least low`, or `middle ± half` for a narrow one."""
     if entry.low is None:
         return f"at most {entry.high:.6g}"
     if entry.high is None:
         return f"at least {entry.low:.6g}"
     if entry.low == entry.high:
         return f"exactly {entry.low:.6g}"
+    if f"{entry.low:.6g}" == f"{entry.high:.6g}":
+        return f"{(entry.low + entry.high) / 2:.6g} ± {(entry.high - entry.low) / 2:.2g}"
     return f"[{entry.low:.6g}, {entry.high:.6g}]"
 
 
