@@ -14,8 +14,12 @@ import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import ipywidgets
 
 HERE = Path(__file__).parent
 # Type names as core.js knows them.
@@ -77,6 +81,21 @@ def bundle(script: str) -> str:
     )
     source = re.sub(r"^import .*?;\n", "", source, flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"^export ", "", source, flags=re.MULTILINE)
+
+
+def picture(show: Callable[..., str], *controls: ipywidgets.ValueWidget) -> ipywidgets.HTML:
+    """An HTML widget with show(*values of the controls), renewed when one of them changes."""
+    import ipywidgets as w
+
+    made = w.HTML()
+
+    def update(_=None) -> None:
+        made.value = show(*(control.value for control in controls))
+
+    for control in controls:
+        control.observe(update, "value")
+    update()
+    return made
 
 
 def _pack(value):

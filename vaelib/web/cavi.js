@@ -1,15 +1,8 @@
 // Chapter 5: coordinate ascent on a mixture, sweep by sweep: the centers and the ELBO.
-import { axes, canvas, colors, disc, el, line, scale, stepper, thousands } from "./core.js";
+import { axes, canvas, colors, disc, el, key, line, menu, number, scale, stepper } from "./core.js";
 
 const INKS = ["blue", "orange", "green", "gray", "fg"];
 const ink = (k) => INKS[k % INKS.length];
-
-/** 1234.5 as "1,234.5", with a true minus sign. */
-export function number(x, digits = 2) {
-  const [whole, rest] = Math.abs(x).toFixed(digits).split(".");
-  const text = thousands(whole) + (rest ? `.${rest}` : "");
-  return (Number(text.replace(/,/g, "")) === 0 || x > 0 ? "" : "\u2212") + text;
-}
 
 /** The sentence under the picture. */
 export function sentence(step, last, elbo, logEvidence) {
@@ -30,13 +23,7 @@ export function squareRanges(values, width, height) {
 }
 
 export function mount(root, { points, runs, logEvidence, naming, names }) {
-  const bar = el("div", { class: "vw-bar", style: "margin:0 0 8px" }, root);
-  const label = el("label", { style: "display:flex;flex-wrap:wrap;gap:4px 10px;align-items:center", text: "Run " }, bar);
-  const select = el("select", {
-    style: "font:inherit;min-height:34px;max-width:100%;color:var(--vw-fg);background:var(--vw-bg);border:1px solid var(--vw-gray);border-radius:6px;padding:2px 8px",
-  }, label);
-  runs.forEach((run, i) => el("option", { value: i, text: run.name }, select));
-
+  menu(root, { label: "Run", names: runs.map((run) => run.name), onChange: choose });
   const views = el("div", { style: "display:flex;flex-wrap:wrap;gap:6px 14px" }, root);
   const half = () => el("div", { style: "flex:1 1 290px;min-width:0" }, views);
   let run = runs[0];
@@ -51,7 +38,8 @@ export function mount(root, { points, runs, logEvidence, naming, names }) {
     label: "Distance of the ELBO from the log evidence, by sweep, on a logarithmic axis",
     draw: (ctx, width, height) => drawCurve(ctx, width, height, run, step, logEvidence, naming, colors(root)),
   });
-  key(root);
+  key(root, [["\u2460", "fg", "center of component 1, with its way so far"],
+    ["\u00b7", "fg", "a point, in the color of its most responsible component"]]);
 
   let holder = null;
   function choose(i) {
@@ -69,14 +57,7 @@ export function mount(root, { points, runs, logEvidence, naming, names }) {
       },
     });
   }
-  select.addEventListener("change", () => choose(Number(select.value)));
   choose(0);
-}
-
-function key(root) {
-  const row = el("div", { style: "display:flex;flex-wrap:wrap;gap:2px 18px;margin-top:4px;color:var(--vw-muted)" }, root);
-  const items = ["\u2460 center of component 1, with its way so far", "\u00b7 a point, in the color of its most responsible component"];
-  for (const text of items) el("span", { text }, row);
 }
 
 function drawMap(ctx, width, height, points, run, step, names, tone) {

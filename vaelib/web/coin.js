@@ -1,5 +1,5 @@
 // Chapter 1: what a believer in a fair coin thinks after each toss, and how long it takes.
-import { axes, canvas, colors, disc, el, line, scale, stepper, thousands } from "./core.js";
+import { axes, canvas, choice, colors, disc, el, key, line, scale, stepper, thousands } from "./core.js";
 
 // --- the Beta distribution -------------------------------------------------------------
 
@@ -93,16 +93,6 @@ export function within(a, b, center, radius) {
 
 // --- drawing ---------------------------------------------------------------------------
 
-/** A row that says what each mark means; the marks differ in shape as well as in color. */
-function key(parent, items) {
-  const row = el("div", { style: "display:flex;flex-wrap:wrap;gap:2px 18px;margin-bottom:6px" }, parent);
-  for (const [mark, color, text] of items) {
-    const item = el("span", {}, row);
-    el("b", { style: `color:var(--vw-${color})`, "aria-hidden": "true", text: `${mark} ` }, item);
-    item.append(text);
-  }
-}
-
 const GRID = 600;
 
 function curve([left, right], a, b) {
@@ -151,26 +141,6 @@ function bar(ctx, x, py, a, b, tone) {
   ctx.lineWidth = 3;
   line(ctx, [[x(low), py], [x(high), py]]);
   disc(ctx, x(a / (a + b)), py, 5);
-}
-
-/** A labeled slider over a list of values; returns {value, set}. */
-function choice(parent, { values, start, label, show, onChange }) {
-  const bar = el("div", { class: "vw-bar" }, parent);
-  const wrap = el("label", { style: "display:flex;flex:1;flex-wrap:wrap;align-items:center;gap:4px 12px" }, bar);
-  const text = el("span", { style: "min-width:15em;font-variant-numeric:tabular-nums" }, wrap);
-  const input = el("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": label }, wrap);
-  function update() {
-    const shown = show(values[Number(input.value)]);
-    text.textContent = shown;
-    input.setAttribute("aria-valuetext", shown);
-  }
-  input.value = values.indexOf(start);
-  input.addEventListener("input", () => { update(); onChange(); });
-  update();
-  return {
-    value: () => values[Number(input.value)],
-    set: (i) => { input.value = i; update(); },
-  };
 }
 
 const frame = (width, height) => ({ left: 46, top: 10, right: width - 22, bottom: height - 44 });

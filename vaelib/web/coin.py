@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
 
-from vaelib.web import View
+from vaelib.web import View, picture
 
 # Each drawing is an SVG of this size; the theme of the notebook sets the ink.
 WIDTH, HEIGHT, FLOOR = 640, 240, 200
@@ -46,7 +46,7 @@ def coin_stepper(
                 sequence_text(a, n, heads, share)
             )
 
-        return w.VBox([_picture(show, prior, step), w.HBox([play, step]), prior])
+        return w.VBox([picture(show, prior, step), w.HBox([play, step]), prior])
 
     data = {
         "kind": "sequence",
@@ -91,7 +91,7 @@ def coin_explorer(
                 claim_text(a, n, share, radius)
             )
 
-        return w.VBox([_picture(show, prior, tossed), prior, tossed])
+        return w.VBox([picture(show, prior, tossed), prior, tossed])
 
     data = {
         "kind": "claim",
@@ -180,18 +180,3 @@ def _named(values: Sequence[int]) -> list[tuple[str, int]]:
 
 def _line(text: str) -> str:
     return f'<div style="font-variant-numeric:tabular-nums">{text}</div>'
-
-
-def _picture(show: Callable[[int, int], str], first, second):
-    """An HTML widget that shows show(first, second) and follows both sliders."""
-    import ipywidgets as w
-
-    picture = w.HTML()
-
-    def update(_=None) -> None:
-        picture.value = show(first.value, second.value)
-
-    for slider in (first, second):
-        slider.observe(update, "value")
-    update()
-    return picture

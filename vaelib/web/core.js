@@ -157,6 +157,53 @@ export function thousands(whole) {
   return String(whole).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** 1234.5 as "1,234.5", with a true minus sign. */
+export function number(x, digits = 2) {
+  const [whole, rest] = Math.abs(x).toFixed(digits).split(".");
+  const text = thousands(whole) + (rest ? `.${rest}` : "");
+  return (Number(text.replace(/,/g, "")) === 0 || x > 0 ? "" : "\u2212") + text;
+}
+
+/** A row that says what each mark means; the marks differ in shape as well as in color. */
+export function key(parent, items) {
+  const row = el("div", { style: "display:flex;flex-wrap:wrap;gap:2px 18px;margin-bottom:6px" }, parent);
+  for (const [mark, color, text] of items) {
+    const item = el("span", {}, row);
+    el("b", { style: `color:var(--vw-${color})`, "aria-hidden": "true", text: `${mark} ` }, item);
+    item.append(text);
+  }
+}
+
+/** A labeled slider over a list of values; returns {value, set(place)}. */
+export function choice(parent, { values, start, label, show, onChange }) {
+  const bar = el("div", { class: "vw-bar" }, parent);
+  const wrap = el("label", { style: "display:flex;flex:1;flex-wrap:wrap;align-items:center;gap:4px 12px" }, bar);
+  const text = el("span", { style: "min-width:15em;font-variant-numeric:tabular-nums" }, wrap);
+  const input = el("input", { type: "range", min: 0, max: values.length - 1, step: 1, "aria-label": label }, wrap);
+  function update() {
+    const shown = show(values[Number(input.value)]);
+    text.textContent = shown;
+    input.setAttribute("aria-valuetext", shown);
+  }
+  input.value = values.indexOf(start);
+  input.addEventListener("input", () => { update(); onChange(); });
+  update();
+  return {
+    value: () => values[Number(input.value)],
+    set: (i) => { input.value = i; update(); },
+  };
+}
+
+/** A labeled list to choose from; onChange(i) gets the place of the choice in `names`. */
+export function menu(parent, { label, names, onChange }) {
+  const bar = el("div", { class: "vw-bar", style: "margin:0 0 8px" }, parent);
+  const wrap = el("label", { style: "display:flex;flex-wrap:wrap;gap:4px 10px;align-items:center", text: `${label} ` }, bar);
+  const select = el("select", {}, wrap);
+  names.forEach((name, i) => el("option", { value: i, text: name }, select));
+  select.addEventListener("change", () => onChange(Number(select.value)));
+  return select;
+}
+
 /**
  * Play / pause, one step back and forward, a slider: for anything that has frames 0..n-1.
  * onStep(i) draws frame i and returns the sentence that says what it shows.
