@@ -71,6 +71,7 @@ data: $(READY)  ## download MNIST into VAELIB_DATA (default: the user cache), ve
 
 bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py
+	$(BIN)/python benchmarks/bench_estimators.py
 	$(BIN)/python benchmarks/bench_train.py
 
 lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock and environment.yml
