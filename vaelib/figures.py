@@ -153,7 +153,9 @@ def graph(
         if seen:
             rim = Circle((x, y), 0.84 * radius, facecolor="none", edgecolor="#222222", lw=0.8)
             ax.add_patch(rim).set_zorder(2)
-        ax.text(x, y, (names or {}).get(node, node), ha="center", va="center", zorder=3)
+        ax.text(
+            x, y, (names or {}).get(node, node), ha="center", va="center", zorder=3, fontsize=13
+        )
         for parent in parents[node]:
             start, end = np.array(places[parent], float), np.array([x, y], float)
             step = (end - start) / np.linalg.norm(end - start)

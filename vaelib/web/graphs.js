@@ -222,7 +222,7 @@ export function mount(root, { graphs }) {
 
   function choose(i) {
     graph = graphs[i];
-    [state.a, state.b] = graph.nodes;
+    [state.a, state.b] = graph.pair;
     state.observed = [];
     controls.replaceChildren();
     const ends = el("div", { class: "vw-bar", style: "flex-wrap:wrap" }, controls);

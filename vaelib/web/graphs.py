@@ -20,8 +20,9 @@ def separation_explorer(graphs: Sequence[Mapping]) -> View:
     """Choose a graph, two of its nodes and which others are observed.
 
     graphs  mappings with `name`; `parents`, node -> {parent: weight}; `places`, node -> (x, y)
-            with y upwards; `noise`, node -> standard deviation of its own noise. The variables
-            are X = sum of weight * parent + noise. At most eight nodes each.
+            with y upwards; `noise`, node -> standard deviation of its own noise; and `pair`,
+            the two nodes to begin with. The variables are X = sum of weight * parent + noise.
+            At most eight nodes each.
 
     Raises ValueError for a graph with a cycle, an unknown or missing node, or noise of 0.
     """
@@ -37,7 +38,7 @@ def separation_explorer(graphs: Sequence[Mapping]) -> View:
         def switch(_=None) -> None:
             graph = graphs[which.value]
             nodes = list(graph["parents"])
-            ends = [w.Dropdown(options=nodes, value=value) for value in nodes[:2]]
+            ends = [w.Dropdown(options=nodes, value=value) for value in graph["pair"]]
             toggles = [w.ToggleButton(value=False, description=node) for node in nodes]
 
             def show(a: str, b: str, *on: bool) -> str:
@@ -61,6 +62,7 @@ def separation_explorer(graphs: Sequence[Mapping]) -> View:
                 "places": {n: [float(v) for v in graph["places"][n]] for n in graph["parents"]},
                 "noise": {n: float(graph["noise"][n]) for n in graph["parents"]},
                 "order": _order(graph["parents"]),
+                "pair": list(graph["pair"]),
             }
             for graph in graphs
         ]
@@ -214,8 +216,9 @@ def _check(graph: Mapping) -> None:
         if set(graph[field]) != set(parents):
             raise ValueError(f"graph {name!r}: {field} does not name the nodes of parents")
     unknown = {p for arrows in parents.values() for p in arrows} - set(parents)
+    unknown |= set(graph["pair"]) - set(parents)
     if unknown:
-        raise ValueError(f"graph {name!r}: parents that are no nodes: {sorted(unknown)}")
+        raise ValueError(f"graph {name!r}: not among its nodes: {sorted(unknown)}")
     if not 2 <= len(parents) <= 8:
         raise ValueError(f"graph {name!r}: {len(parents)} nodes, expected 2 to 8")
     if min(graph["noise"].values()) <= 0:
