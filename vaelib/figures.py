@@ -5,13 +5,15 @@ The only room that imports matplotlib and seaborn. Functions take arrays and an 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.patches import Circle
 
 # Okabe and Ito's palette, told apart by every common kind of color vision.
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY = (
@@ -103,3 +105,65 @@ def latent_plane(images: np.ndarray, extent: float, ax: Axes) -> None:
     ax.imshow(canvas, extent=(-extent, extent, -extent, extent), vmin=0, vmax=1, cmap="gray")
     ax.set(xlabel="$z_1$", ylabel="$z_2$")
     ax.grid(False)
+
+
+def layered(parents: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, float]]:
+    """A place (x, y) for each node of a directed acyclic graph: parents above their children.
+
+    parents  node -> its parents. A node stands one row below its lowest parent; a row keeps the
+             order of `parents` and is centered at 0, one unit between neighbors.
+
+    Raises ValueError when the graph has a cycle.
+    """
+    try:
+        order = list(TopologicalSorter(parents).static_order())
+    except CycleError as error:
+        raise ValueError(f"no rows for a graph with a cycle: {error.args[1]}") from error
+    row: dict[str, int] = {}
+    for node in order:
+        row[node] = 1 + max((row[parent] for parent in parents[node]), default=-1)
+    places = {}
+    for level in sorted(set(row.values())):
+        nodes = [node for node in parents if row[node] == level]
+        for i, node in enumerate(nodes):
+            places[node] = (i - (len(nodes) - 1) / 2, -float(level))
+    return places
+
+
+def graph(
+    parents: Mapping[str, Sequence[str]],
+    ax: Axes,
+    *,
+    places: Mapping[str, tuple[float, float]] | None = None,
+    observed: Collection[str] = (),
+    names: Mapping[str, str] | None = None,
+    radius: float = 0.3,
+) -> None:
+    """A graph of circles and arrows, parent -> child; observed nodes shaded, with a double rim.
+
+    parents  node -> its parents; nothing else decides which arrows there are
+    places   node -> (x, y); `layered` when left out
+    names    what to write into a circle (the node itself when left out)
+    """
+    places = layered(parents) if places is None else places
+    for node, (x, y) in places.items():
+        seen = node in observed
+        face = "#cfe3f3" if seen else "white"
+        ax.add_patch(Circle((x, y), radius, facecolor=face, edgecolor="#222222", lw=1.5, zorder=2))
+        if seen:
+            rim = Circle((x, y), 0.84 * radius, facecolor="none", edgecolor="#222222", lw=0.8)
+            ax.add_patch(rim).set_zorder(2)
+        ax.text(
+            x, y, (names or {}).get(node, node), ha="center", va="center", zorder=3, fontsize=13
+        )
+        for parent in parents[node]:
+            start, end = np.array(places[parent], float), np.array([x, y], float)
+            step = (end - start) / np.linalg.norm(end - start)
+            ax.annotate(
+                "", end - step * radius, start + step * radius,
+                arrowprops={"arrowstyle": "-|>", "color": "#222222", "shrinkA": 0, "shrinkB": 0},
+            )  # fmt: skip
+    (left, low), (right, high) = (f(list(places.values()), axis=0) for f in (np.min, np.max))
+    pad = 1.3 * radius
+    ax.set(xlim=(left - pad, right + pad), ylim=(low - pad, high + pad), aspect="equal")
+    ax.set_axis_off()

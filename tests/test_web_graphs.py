@@ -1,0 +1,164 @@
+"""The view of chapter 3: its paths against other libraries and exact numbers, its widget."""
+
+import itertools
+import math
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from vaelib.web.graphs import (
+    covariance,
+    graph_svg,
+    open_path,
+    partial_correlation,
+    sentence,
+    separation_explorer,
+)
+
+M = {"A": {}, "B": {}, "C": {"A": 1.0}, "D": {"A": 1.0, "B": 1.0}, "E": {"B": 1.0}}
+PLACES = {"A": (0, 0), "B": (2, 0), "C": (0, -1), "D": (1, -1), "E": (2, -1)}
+
+
+def graph(parents=M, **changes):
+    made = {
+        "name": "a graph",
+        "parents": parents,
+        "places": {n: PLACES.get(n, (0.0, 0.0)) for n in parents},
+        "noise": dict.fromkeys(parents, 1.0),
+        "pair": tuple(parents)[:2],
+    }
+    return made | changes
+
+
+def triples(nodes):
+    for a, b in itertools.combinations(nodes, 2):
+        others = [n for n in nodes if n not in (a, b)]
+        for size in range(len(others) + 1):
+            yield from ((a, b, given) for given in itertools.combinations(others, size))
+
+
+def dags(n):
+    """Every acyclic graph of n nodes, up to names: arrows from earlier to later nodes."""
+    slots = list(itertools.combinations(range(n), 2))
+    for on in itertools.product((False, True), repeat=len(slots)):
+        yield {
+            child: tuple(p for (p, c), bit in zip(slots, on, strict=True) if bit and c == child)
+            for child in range(n)
+        }
+
+
+def test_an_open_path_is_there_exactly_when_networkx_finds_no_separation():
+    networkx = pytest.importorskip("networkx")
+    found = {True: 0, False: 0}
+    for parents in dags(4):
+        other = networkx.DiGraph([(p, n) for n, ps in parents.items() for p in ps])
+        other.add_nodes_from(parents)
+        for a, b, given in triples(list(parents)):
+            blocked = open_path(parents, a, b, given) is None
+            assert blocked == networkx.is_d_separator(other, {a}, {b}, set(given))
+            found[blocked] += 1
+    assert min(found.values()) > 100  # neither answer comes for nothing
+
+
+def test_a_path_is_missing_exactly_where_random_weights_give_no_partial_correlation():
+    rng = np.random.default_rng(0)
+    smallest, largest = math.inf, 0.0
+    for parents in dags(4):
+        weighted = {n: {p: rng.uniform(0.5, 1.5) for p in ps} for n, ps in parents.items()}
+        made = graph(weighted)
+        for a, b, given in triples(list(parents)):
+            r = abs(partial_correlation(made, a, b, given))
+            if open_path(parents, a, b, given) is None:
+                largest = max(largest, r)
+            else:
+                smallest = min(smallest, r)
+    assert largest < 1e-12
+    assert smallest > 1e-6
+
+
+def test_the_path_is_a_path_of_the_graph_and_no_shorter_one_is_open():
+    assert open_path(M, "C", "E", ()) is None
+    assert open_path(M, "C", "E", ("D",)) == ["C", "A", "D", "B", "E"]
+    assert open_path(M, "C", "E", ("D", "A")) is None
+    assert open_path(M, "A", "D", ()) == ["A", "D"]
+    assert open_path(M, "C", "D", ()) == ["C", "A", "D"]
+
+
+def test_the_child_of_a_collider_opens_it():
+    parents = {"A": {}, "C": {}, "B": {"A": 1, "C": 1}, "D": {"B": 1}}
+    assert open_path(parents, "A", "C", ()) is None
+    assert open_path(parents, "A", "C", ("D",)) == ["A", "B", "C"]
+
+
+def test_correlations_of_one_observation_of_a_line_have_a_closed_form():
+    parents = {"W0": {}, "W1": {}, "Y1": {"W0": 1.0, "W1": 3.0}}
+    places = {"W0": (0, 0), "W1": (1, 0), "Y1": (0.5, -1)}
+    made = graph(parents, places=places, noise={"W0": 2.0, "W1": 1.0, "Y1": 0.5})
+    rho = -2 * 1 * 3 / math.sqrt((4 + 0.25) * (9 + 0.25))
+    assert partial_correlation(made, "W0", "W1", ["Y1"]) == pytest.approx(rho, abs=1e-12)
+    assert covariance(made)[2, 2] == pytest.approx(4 + 9 + 0.25)
+    assert sentence(made, "W0", "W1", ["Y1"]) == (
+        "Given Y₁, W₀ and W₁ are not d-separated: W₀ → Y₁ ← W₁ is open. Correlation −0.957."
+    )
+
+
+def test_words():
+    assert sentence(graph(), "C", "E", []) == (
+        "With nothing observed, C and E are d-separated: every path is blocked. Correlation 0.000."
+    )
+    assert "Given A, B and D, C and E" in sentence(graph(), "C", "E", ["A", "B", "D"])
+    assert sentence(graph(), "C", "C", []).endswith("choose two different nodes.")
+    cancel = {"A": {}, "B": {"A": 1.0}, "C": {"A": -1.0, "B": 1.0}}
+    assert sentence(graph(cancel), "A", "C", []).endswith(
+        "A → C is open. Correlation 0.000, by an accident of these weights."
+    )
+
+
+def test_the_drawing_has_every_node_and_every_arrow():
+    for observed in ([], ["D"], ["A", "D"]):
+        picture = ElementTree.fromstring(graph_svg(graph(), "C", "E", observed))
+        tags = [child.tag for child in picture.iter()]
+        assert tags.count("circle") == 5
+        assert tags.count("path") == tags.count("polygon") == 4
+        assert tags.count("rect") == 2
+        thick = [p for p in picture.iter("path") if p.get("stroke-width") == "4"]
+        assert len(thick) == (4 if observed == ["D"] else 0)
+
+
+def test_the_widget_follows_its_controls():
+    view = separation_explorer([graph(pair=("C", "E")), graph(name="again", pair=("A", "D"))])
+    which, box = view.live().children
+    picture, ends, toggles = box.children
+    assert [end.value for end in ends.children] == ["C", "E"]
+    assert sentence(graph(), "C", "E", []) in picture.value
+    toggles.children[3].value = True
+    assert sentence(graph(), "C", "E", ["D"]) in picture.value
+    toggles.children[2].value = True  # one of the pair: cannot be observed
+    assert sentence(graph(), "C", "E", ["D"]) in picture.value
+    which.value = 1
+    picture, ends, toggles = box.children
+    assert [end.value for end in ends.children] == ["A", "D"]
+    assert not any(toggle.value for toggle in toggles.children)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"places": {"A": (0, 0)}}, "places does not name"),
+        ({"noise": dict.fromkeys("ABCDX", 1.0)}, "noise does not name"),
+        ({"noise": dict.fromkeys("ABCDE", 0.0)}, "above 0"),
+        ({"parents": M | {"A": {"C": 1.0}}}, "has a cycle"),
+        ({"parents": M | {"A": {"Z": 1.0}}}, "not among its nodes: \\['Z'\\]"),
+        ({"pair": ("A", "Q")}, "not among its nodes: \\['Q'\\]"),
+    ],
+)
+def test_graphs_that_are_none_are_refused(changes, message):
+    with pytest.raises(ValueError, match=rf"'a graph'.*{message}"):
+        separation_explorer([graph(**changes)])
+
+
+def test_too_many_nodes_are_refused():
+    nodes = {f"N{i}": {} for i in range(9)}
+    with pytest.raises(ValueError, match="9 nodes"):
+        separation_explorer([graph(nodes)])
