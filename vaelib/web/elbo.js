@@ -7,7 +7,9 @@ const STEP = 0.02;
 const GRID = Float64Array.from({ length: 1601 }, (_, i) => STEP * (i - 800));
 const MEANS = [-5, 5];
 const STDS = [0.2, 4];
-const [RATE, ENOUGH, MAX_STEPS] = [0.1, 1e-4, 400];
+const [RATE, LONGEST, ENOUGH, MAX_STEPS] = [0.1, 0.05, 1e-4, 400];
+
+const clip = (v, [low, high]) => Math.max(low, Math.min(high, v));
 
 export function logNormal(z, mean, std) {
   const u = (z - mean) / std;
@@ -77,7 +79,8 @@ export function descend({ post, score }, mean, std, direction) {
         dLogS += q * (GRID[i] - m) * score[i];
       }
     }
-    way.push([m + RATE * s * s * dm, s * Math.exp(0.5 * RATE * dLogS)]);
+    const step = (slope) => clip(RATE * slope, [-LONGEST, LONGEST]);
+    way.push([m + step(dm), s * Math.exp(step(dLogS))]);
     if (Math.max(Math.abs(way[t + 1][0] - m), Math.abs(way[t + 1][1] - s)) < ENOUGH) break;
   }
   return way;
@@ -109,8 +112,6 @@ function slider(parent, { label, min, max, step, show, onInput }) {
   input.addEventListener("input", () => { set(Number(input.value)); onInput(Number(input.value)); });
   return { set, input };
 }
-
-const clip = (v, [low, high]) => Math.max(low, Math.min(high, v));
 
 export function mount(root, { targets, start }) {
   const models = targets.map(prepare);
@@ -204,7 +205,7 @@ export function mount(root, { targets, start }) {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return go(steps.length - 1);
     timer = setInterval(() => {
       if (!root.isConnected) return halt();
-      t += 1;
+      t = Math.min(t + 2, steps.length - 1);
       if (t === steps.length - 1) halt(); // before the last sentence, so that it is spoken
       go(t);
     }, 30);
@@ -239,7 +240,7 @@ function drawDensity(ctx, width, height, { post }, mean, std, tone) {
   const at = Array.from({ length: 481 }, (_, i) => -6 + i / 40);
   const p = at.map((z) => Math.exp(logMixture(z, post)));
   const q = at.map((z) => Math.exp(logNormal(z, mean, std)));
-  const top = 1.3 * Math.max(...p); // a narrow q is cut, so that the posterior stays in place
+  const top = 2.2 * Math.max(...p); // a narrow q is cut, so that the posterior stays in place
   const { x, y } = axes(ctx, box, [-6, 6], [0, top], { xLabel: "z", yLabel: "density", tone });
   ctx.save();
   ctx.beginPath();
@@ -268,7 +269,11 @@ function drawMap(ctx, width, height, values, { mean, std, way, direction }, tone
     // steps of a factor of two above the lowest point, so that hollows have an edge
     const level = clip(Math.floor(Math.log2((v - lowest) / 0.125 + 1)), [0, 9]);
     ctx.globalAlpha = 0.85 * (1 - level / 9);
-    ctx.fillRect(box.left + (n % MAP.nx) * w, box.bottom - (Math.floor(n / MAP.nx) + 1) * h, w + 0.5, h + 0.5);
+    const [i, j] = [n % MAP.nx, Math.floor(n / MAP.nx)];
+    // whole pixels: cells that overlap or leave a gap would show as a grid
+    const [left, right] = [i, i + 1].map((k) => Math.round(box.left + k * w));
+    const [bottom, top] = [j, j + 1].map((k) => Math.round(box.bottom - k * h));
+    ctx.fillRect(left, top, right - left, bottom - top);
   });
   ctx.globalAlpha = 1;
   const { x } = axes(ctx, box, MEANS, [0, 1], { xLabel: "mean of q", yLabel: "sd of q", tone, ny: 0 });

@@ -16,7 +16,7 @@ BLUE, GRAY = "#0072b2", "#767676"
 STEP = 0.02
 GRID = STEP * np.arange(-800, 801)
 MEANS, STDS = (-5.0, 5.0), (0.2, 4.0)
-RATE, ENOUGH, MAX_STEPS = 0.1, 1e-4, 400
+RATE, LONGEST, ENOUGH, MAX_STEPS = 0.1, 0.05, 1e-4, 400
 LOG_2PI = float(np.log(2 * np.pi))
 DIRECTIONS = ("reverse", "forward")
 
@@ -78,7 +78,8 @@ def descend(target: Target, mean: float, std: float, direction: str) -> list[tup
             down = q @ score, 1 + q @ ((GRID - m) * score)
         else:
             down = (center - m) / s**2, weights @ (stds**2 + (means - m) ** 2) / s**2 - 1
-        way.append((float(m + RATE * s**2 * down[0]), float(s * np.exp(0.5 * RATE * down[1]))))
+        step, turn = np.clip(RATE * np.array(down), -LONGEST, LONGEST)
+        way.append((float(m + step), float(s * np.exp(turn))))
         if max(abs(way[-1][0] - m), abs(way[-1][1] - s)) < ENOUGH:
             break
     return way
