@@ -3,7 +3,7 @@ import { axes, canvas, colors, disc, el, key, line, menu, number, scale } from "
 
 // --- the mathematics, as in elbo.py ----------------------------------------------------------
 
-const STEP = 0.02;
+const STEP = 0.04; // to 32 on either side: more than six of the widest standard deviations
 const GRID = Float64Array.from({ length: 1601 }, (_, i) => STEP * (i - 800));
 const MEANS = [-5, 5];
 const STDS = [0.2, 4];
@@ -124,8 +124,7 @@ export function mount(root, { targets, start }) {
 
   menu(root, { label: "Model", names: targets.map((t) => t.name), onChange(i) {
     model = models[i];
-    way = [];
-    move(mean, std);
+    byHand(mean, std);
   } });
   key(root, [["\u25a0", "gray", "posterior p(z | x)"], ["\u2501\u2501", "blue", "q"],
     ["\u25cb", "fg", "q as a point of the map"]]);
@@ -233,7 +232,7 @@ export function mount(root, { targets, start }) {
 
 // --- drawing -----------------------------------------------------------------------------------
 
-const frame = (width, height) => ({ left: 46, top: 22, right: width - 10, bottom: height - 42 });
+const frame = (width, height) => ({ left: 52, top: 22, right: width - 10, bottom: height - 42 });
 
 function drawDensity(ctx, width, height, { post }, mean, std, tone) {
   const box = frame(width, height);

@@ -13,7 +13,7 @@ from vaelib.web import View, picture
 WIDTH, HEIGHT, FLOOR = 640, 300, 190
 BLUE, GRAY = "#0072b2", "#767676"
 # The grid, the limits and the steps of elbo.js.
-STEP = 0.02
+STEP = 0.04
 GRID = STEP * np.arange(-800, 801)
 MEANS, STDS = (-5.0, 5.0), (0.2, 4.0)
 RATE, LONGEST, ENOUGH, MAX_STEPS = 0.1, 0.05, 1e-4, 400
@@ -95,9 +95,7 @@ def sentence(target: Target, mean: float, std: float) -> str:
     )
 
 
-def elbo_explorer(
-    targets: Sequence[Target], *, start: tuple[float, float] = (0.6, 1.2)
-) -> View:
+def elbo_explorer(targets: Sequence[Target], *, start: tuple[float, float] = (0.6, 1.2)) -> View:
     """Move a normal q over a posterior, and let it descend either divergence.
 
     targets  the models to choose from
