@@ -27,6 +27,23 @@ def test_rooms_are_followed_through_imports():
     assert {"train", "objective", "gaussian", "likelihood", "model", "runtime"} <= found
     assert "mixture" not in found
     assert "mixture" in chapters.rooms("05_cavi_mixture")
+    assert {"data", "data.mnist", "data.digits"} <= found
+
+
+def test_a_chapter_depends_on_its_own_view_only():
+    """A view's script counts with its module; what all views share counts for all of them."""
+    own, other = (
+        {p.name for p in chapters._files_of_rooms(chapters.rooms(name))}
+        for name in ("05_cavi_mixture", "01_bayesian_coin")
+    )
+    assert {"cavi.py", "cavi.js", "core.js", "widget.css", "__init__.py"} <= own
+    assert not {"coin.py", "coin.js", "latent.js"} & own
+    assert {"coin.py", "coin.js", "core.js"} <= other
+
+
+def test_a_view_runs_the_script_that_bears_its_name():
+    for path in (chapters.ROOT / "vaelib" / "web").glob("[a-z]*.py"):
+        assert f'"{path.stem}", data' in path.read_text(), path.name
 
 
 def test_prose_does_not_change_the_digest_but_code_does(tiny_book):

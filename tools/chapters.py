@@ -61,15 +61,15 @@ def code_digest(name: str) -> str:
 
 
 def rooms(name: str) -> set[str]:
-    """The rooms of vaelib that a chapter imports, and the rooms that those import."""
+    """The modules of vaelib that a chapter imports (`web.cavi`), and those that these import."""
     code = "\n".join(c.source for c in source(name).cells if c.cell_type == "code")
     # Lines for IPython (%magic, !shell) are no Python and import nothing.
     waiting = _imported(re.sub(r"^\s*(%{1,2}[a-zA-Z]|!).*$", "", code, flags=re.MULTILINE))
     found: set[str] = set()
     while waiting:
-        room = waiting.pop()
-        found.add(room)
-        for path in _files_of_room(room):
+        module = waiting.pop()
+        found.add(module)
+        for path in _files_of(module):
             if path.suffix == ".py":
                 waiting |= _imported(path.read_text()) - found
     return found
@@ -125,34 +125,36 @@ def fresh_runs() -> dict[str, NotebookNode]:
 
 
 def _imported(code: str) -> set[str]:
-    """The top-level names below vaelib that a piece of Python imports, also inside functions."""
+    """The modules of vaelib that Python code imports, by their names below it (`web.cavi`)."""
     found = set()
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and node.module == "vaelib":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vaelib."):
-            found.add(node.module.split(".")[1])
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            dotted = [alias.name.split(".") for alias in node.names]
-            found |= {parts[1] for parts in dotted if parts[0] == "vaelib" and len(parts) > 1}
-    return found
+            found |= {alias.name for alias in node.names}
+    below = [name.split(".")[1:] for name in found if name.startswith("vaelib.")]
+    # `a.b` needs the package `a` too; a name that is no file is something inside a module.
+    parents = {".".join(parts[:n]) for parts in below for n in range(1, len(parts) + 1)}
+    return {module for module in parents if any(_files_of(module))}
 
 
-def _files_of_room(room: str) -> Iterator[Path]:
-    folder = ROOT / "vaelib" / room
-    if folder.is_dir():
-        yield from sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
-    elif (path := folder.with_suffix(".py")).exists():
-        yield path
+def _files_of(module: str) -> Iterator[Path]:
+    """A module, and what shares its name (web/cavi.js); of a package, what no module has."""
+    path = ROOT / "vaelib" / module.replace(".", "/")
+    if path.is_dir():
+        modules = {p.stem for p in path.glob("*.py")} - {"__init__"}
+        yield from sorted(p for p in path.iterdir() if p.is_file() and p.stem not in modules)
+    else:
+        yield from sorted(path.parent.glob(f"{path.name}.*"))
 
 
 def _files_of_rooms(found: set[str]) -> Iterator[Path]:
-    """The rooms' files, and what lies beside the rooms: vaelib/__init__.py, the style sheet."""
+    """The modules' files, and what lies beside the rooms: vaelib/__init__.py, the style sheet."""
     beside = (ROOT / "vaelib").iterdir()
     yield from sorted(p for p in beside if p.is_file() and p.suffix != ".py")
     yield ROOT / "vaelib" / "__init__.py"
-    for room in sorted(found):
-        yield from _files_of_room(room)
+    for module in sorted(found):
+        yield from _files_of(module)
 
 
 def _fingerprint(files: list[Path]) -> str:
