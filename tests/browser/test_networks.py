@@ -1,0 +1,120 @@
+"""The view of chapter 2: its numbers equal Python's, and its controls do what they say."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vaelib.web import bundle
+from vaelib.web.networks import (
+    TARGETS,
+    largest_error,
+    networks_explorer,
+    proven_bound,
+    sentence,
+    sigmoid_sum,
+    staircase,
+)
+
+pytestmark = pytest.mark.browser
+
+STEPS, SHARPNESSES = [1, 2, 4, 16, 64], [2, 10, 100]
+
+
+@pytest.fixture
+def root(page, open_view):
+    found = open_view(networks_explorer(STEPS, SHARPNESSES, start=("wave", 16, 10)))
+    yield found
+    assert not page.problems
+    assert not page.outside
+
+
+def said(root):
+    return root.locator(".vw-text").inner_text()
+
+
+def expected(key, n, sharpness):
+    error = largest_error(TARGETS[key], n, sharpness)
+    return sentence(n, error, proven_bound(TARGETS[key], n, sharpness))
+
+
+def pixels(root, index):
+    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
+
+
+@pytest.mark.parametrize("key", TARGETS)
+def test_both_languages_compute_the_same(page, key):
+    page.goto("about:blank")
+    page.add_script_tag(content=bundle("networks"))
+    x = np.linspace(0, 1, 37)
+    for n, s in [(1, 10), (4, 2), (16, 10), (64, 100)]:
+        units = f"staircase(TARGETS.{key}.f, {n}, {s})"
+        ours = sigmoid_sum(x, *staircase(TARGETS[key].f, n, s))
+        theirs = page.evaluate(f"{json.dumps(x.tolist())}.map((x) => sum({units}, x))")
+        assert theirs == pytest.approx(ours, abs=1e-12)
+        error = page.evaluate(f"largestError(TARGETS.{key}, {n}, {s})")
+        assert error == pytest.approx(largest_error(TARGETS[key], n, s), abs=1e-12)
+        bound = page.evaluate(f"provenBound(TARGETS.{key}, {n}, {s})")
+        assert bound == pytest.approx(proven_bound(TARGETS[key], n, s), abs=1e-12)
+
+
+def test_the_same_functions_in_the_same_order(page):
+    page.goto("about:blank")
+    page.add_script_tag(content=bundle("networks"))
+    names = page.evaluate("Object.entries(TARGETS).map(([key, t]) => [key, t.name])")
+    assert names == [[key, target.name] for key, target in TARGETS.items()]
+
+
+def test_sentences_are_written_as_python_writes_them(page):
+    page.goto("about:blank")
+    page.add_script_tag(content=bundle("networks"))
+    for n, error, bound in [(1, 0.5, None), (1024, 0.00249, 0.0088), (2, 1234.5, 2000.25)]:
+        words = page.evaluate(f"sentence({n}, {error}, {json.dumps(bound)})")
+        assert words == sentence(n, error, bound)
+
+
+def test_it_starts_where_it_was_told(root):
+    assert said(root) == expected("wave", 16, 10)
+    assert root.get_by_role("combobox").input_value() == "0"
+
+
+def test_every_control_changes_both_pictures(root, page):
+    for label, key in [("Number of steps", "ArrowLeft"), ("Sharpness of the steps", "ArrowRight")]:
+        before = pixels(root, 0), pixels(root, 1)
+        root.get_by_label(label, exact=True).focus()
+        page.keyboard.press(key)
+        assert pixels(root, 0) != before[0]
+        assert pixels(root, 1) != before[1]
+    assert said(root) == expected("wave", 4, 100)
+    before = pixels(root, 0), pixels(root, 1)
+    root.get_by_role("combobox").select_option("a square root")
+    assert said(root) == expected("root", 4, 100)
+    assert pixels(root, 0) != before[0]
+    assert pixels(root, 1) != before[1]
+
+
+def test_a_jump_stays_at_one_half(root, page):
+    root.get_by_role("combobox").select_option("a jump")
+    root.get_by_label("Number of steps", exact=True).focus()
+    for key in ("Home", "End"):
+        page.keyboard.press(key)
+        assert "largest error 0.5000" in said(root)
+    assert said(root) == expected("step", 64, 10)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_it_fits_and_is_labeled(root, page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for canvas in root.locator("canvas").all():
+        assert canvas.get_attribute("aria-label")
+        box = canvas.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    assert root.get_by_role("combobox", name="Function").count() == 1
+
+
+def test_dark_pages_get_dark_pictures(root, page):
+    light = pixels(root, 0)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light)
