@@ -12,7 +12,7 @@ const logAddExp = (a, b) => Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b
 /** f and its derivative for each hill, in the order of search.py. */
 export const HILLS = [
   { f: (z) => -((z - 2) ** 2) / 2, slope: (z) => 2 - z },
-  { f: (z) => logAddExp(-2 * (z + 2) ** 2, -2 * (z - 2) ** 2), slope: (z) => -4 * z + 8 * Math.tanh(8 * z) },
+  { f: (z) => logAddExp(-((z + 2.5) ** 2) / 2, -((z - 2.5) ** 2) / 2), slope: (z) => -z + 2.5 * Math.tanh(2.5 * z) },
   { f: (z) => -(z ** 2) / 8 + 1.5 * Math.cos(4 * z), slope: (z) => -z / 4 - 6 * Math.sin(4 * z) },
   { f: (z) => -(z ** 4), slope: (z) => -4 * z ** 3 },
 ];
@@ -169,7 +169,9 @@ function drawMap(ctx, width, height, data, { hill, step, ways }, tone) {
       const gap = data.maps.values[(hill * nRows + i) * nColumns + j];
       if (gap > 5) continue;
       ctx.globalAlpha = 0.65 * Math.exp(-gap);
-      ctx.fillRect(box.left + j * cell[0], box.bottom - (i + 1) * cell[1], cell[0] + 0.5, cell[1] + 0.5);
+      const [px, py] = [Math.round(box.left + j * cell[0]), Math.round(box.bottom - (i + 1) * cell[1])];
+      const [nextX, nextY] = [Math.round(box.left + (j + 1) * cell[0]), Math.round(box.bottom - i * cell[1])];
+      ctx.fillRect(px, py, nextX - px, nextY - py); // no seams, no overlap
     }
   }
   ctx.globalAlpha = 1;

@@ -34,8 +34,8 @@ HILLS = (
     Hill("a round hill", lambda z: -((z - 2) ** 2) / 2, lambda z: 2 - z),
     Hill(
         "two hills",
-        lambda z: np.logaddexp(-2 * (z + 2) ** 2, -2 * (z - 2) ** 2),
-        lambda z: -4 * z + 8 * np.tanh(8 * z),
+        lambda z: np.logaddexp(-((z + 2.5) ** 2) / 2, -((z - 2.5) ** 2) / 2),
+        lambda z: -z + 2.5 * np.tanh(2.5 * z),
     ),
     Hill(
         "a wavy hill",
