@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vaelib.web.graphs import (
+    SMALL,
     covariance,
     graph_svg,
     open_path,
@@ -113,6 +114,26 @@ def test_words():
     assert sentence(graph(cancel), "A", "C", []).endswith(
         "A → C is open. Correlation 0.000, by an accident of these weights."
     )
+
+
+def test_a_faint_correlation_is_no_accident():
+    faint = graph({"A": {}, "B": {"A": 1e-4}})
+    assert sentence(faint, "A", "B", []).endswith("A → B is open. Correlation 0.000.")
+
+
+def test_the_small_graphs_say_what_their_names_promise():
+    separation_explorer(SMALL)  # refuses graphs that are none
+    chain, fork, collider, letter, cancel = (item["parents"] for item in SMALL)
+    for parents in (chain, fork):
+        assert open_path(parents, "A", "C", ()) == ["A", "B", "C"]
+        assert open_path(parents, "A", "C", ("B",)) is None
+    for seen in ("B", "D"):
+        assert open_path(collider, "A", "C", (seen,)) == ["A", "B", "C"]
+    assert open_path(collider, "A", "C", ()) is None
+    assert open_path(letter, "C", "E", ("D",)) == ["C", "A", "D", "B", "E"]
+    assert open_path(letter, "C", "E", ("A", "D")) is None
+    assert open_path(cancel, "A", "C", ()) == ["A", "C"]
+    assert abs(partial_correlation(SMALL[-1], "A", "C", ())) < 1e-12
 
 
 def test_the_drawing_has_every_node_and_every_arrow():

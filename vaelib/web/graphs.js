@@ -1,5 +1,5 @@
 // Chapter 3: observe nodes of a graph, and see what they tell about each other.
-import { canvas, colors, disc, el, key, line, menu, scale } from "./core.js";
+import { canvas, colors, disc, el, key, line, menu, number, scale } from "./core.js";
 
 const RADIUS = 20;
 
@@ -77,25 +77,20 @@ function listed(names) {
   return shown.length ? `${shown.join(", ")} and ${last}` : last;
 }
 
-function signed(r) {
-  const digits = Math.abs(r).toFixed(3);
-  return (Number(digits) === 0 || r > 0 ? "" : "\u2212") + digits;
-}
-
 /** The sentence under the picture. */
 export function sentence(graph, a, b, observed) {
   const given = observed.length ? `Given ${listed(observed)}` : "With nothing observed";
   if (a === b) return `${given}: choose two different nodes.`;
   const path = openPath(graph, a, b, observed);
-  const r = signed(partialCorrelation(graph, a, b, observed));
+  const r = partialCorrelation(graph, a, b, observed);
   const pair = `${given}, ${pretty(a)} and ${pretty(b)}`;
-  if (!path) return `${pair} are d-separated: every path is blocked. Correlation ${r}.`;
+  if (!path) return `${pair} are d-separated: every path is blocked. Correlation ${number(r, 3)}.`;
   const way = path.slice(1).reduce(
     (text, node, i) => `${text} ${path[i] in graph.parents[node] ? "\u2192" : "\u2190"} ${pretty(node)}`,
     pretty(a),
   );
-  const luck = Number(r) === 0 ? ", by an accident of these weights" : "";
-  return `${pair} are not d-separated: ${way} is open. Correlation ${r}${luck}.`;
+  const luck = Math.abs(r) < 1e-12 ? ", by an accident of these weights" : "";
+  return `${pair} are not d-separated: ${way} is open. Correlation ${number(r, 3)}${luck}.`;
 }
 
 // --- drawing ---------------------------------------------------------------------------
@@ -204,12 +199,10 @@ export function mount(root, { graphs }) {
   const text = el("p", { class: "vw-text", "aria-live": "polite" }, root);
   let buttons = {};
 
-  function select(bar, end, label) {
-    const wrap = el("label", { style: "display:flex;gap:6px;align-items:center", text: `${label} ` }, bar);
-    const list = el("select", {}, wrap);
-    for (const node of graph.nodes) el("option", { value: node, text: pretty(node) }, list);
-    list.value = state[end];
-    list.addEventListener("change", () => { state[end] = list.value; update(); });
+  function chooseEnd(parent, end, label) {
+    const names = graph.nodes.map(pretty);
+    const onChange = (i) => { state[end] = graph.nodes[i]; update(); };
+    menu(parent, { label, names, onChange }).value = graph.nodes.indexOf(state[end]);
   }
 
   function toggle(node) {
@@ -226,8 +219,8 @@ export function mount(root, { graphs }) {
     state.observed = [];
     controls.replaceChildren();
     const ends = el("div", { class: "vw-bar", style: "flex-wrap:wrap" }, controls);
-    select(ends, "a", "Does");
-    select(ends, "b", "tell us something about");
+    chooseEnd(ends, "a", "Does");
+    chooseEnd(ends, "b", "tell us something about");
     const row = el("div", { class: "vw-bar", style: "flex-wrap:wrap", role: "group", "aria-label": "Observed nodes" }, controls);
     el("span", { text: "Observe" }, row);
     buttons = {};

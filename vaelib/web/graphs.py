@@ -16,6 +16,29 @@ BLUE, ORANGE = "#0072b2", "#d55e00"
 Graph = Mapping[str, Collection[str]]
 
 
+def _small(name: str, pair: str, places: str, **parents: dict[str, float]) -> dict:
+    """A graph with standard normal noise; "B20" in `places` puts B into column 2, row 0."""
+    at = {word[0]: (float(word[1]), -float(word[2])) for word in places.split()}
+    noise = dict.fromkeys(parents, 1.0)
+    return {"name": name, "pair": tuple(pair), "parents": parents, "places": at, "noise": noise}
+
+
+# What every course on graphs begins with, and one open path without correlation.
+SMALL = (
+    _small("a chain", "AC", "A00 B10 C20", A={}, B={"A": 1}, C={"B": 1}),
+    _small("a fork", "AC", "A01 B10 C21", A={"B": 1}, B={}, C={"B": 1}),
+    _small(
+        "a collider and its child", "AC", "A00 B11 C20 D12",
+        A={}, B={"A": 1, "C": 1}, C={}, D={"B": 1},
+    ),
+    _small(
+        "the letter M", "CE", "A00 B20 C01 D11 E21",
+        A={}, B={}, C={"A": 1}, D={"A": 1, "B": 1}, E={"B": 1},
+    ),
+    _small("two ways that cancel", "AC", "A00 B11 C20", A={}, B={"A": 1}, C={"A": -1, "B": 1}),
+)  # fmt: skip
+
+
 def separation_explorer(graphs: Sequence[Mapping]) -> View:
     """Choose a graph, two of its nodes and which others are observed.
 
@@ -121,15 +144,15 @@ def sentence(graph: Mapping, a: str, b: str, observed: Collection[str]) -> str:
     if a == b:
         return f"{given}: choose two different nodes."
     path = open_path(graph["parents"], a, b, observed)
-    r = _number(partial_correlation(graph, a, b, observed))
+    r = partial_correlation(graph, a, b, observed)
     pair = f"{given}, {pretty(a)} and {pretty(b)}"
     if path is None:
-        return f"{pair} are d-separated: every path is blocked. Correlation {r}."
+        return f"{pair} are d-separated: every path is blocked. Correlation {_number(r)}."
     way = pretty(a)
     for left, right in pairwise(path):
         way += f" {'→' if left in graph['parents'][right] else '←'} {pretty(right)}"
-    luck = ", by an accident of these weights" if float(r.lstrip("\u2212")) == 0 else ""
-    return f"{pair} are not d-separated: {way} is open. Correlation {r}{luck}."
+    luck = ", by an accident of these weights" if abs(r) < 1e-12 else ""
+    return f"{pair} are not d-separated: {way} is open. Correlation {_number(r)}{luck}."
 
 
 def pretty(name: str) -> str:
@@ -161,7 +184,7 @@ def graph_svg(graph: Mapping, a: str, b: str, observed: Collection[str]) -> str:
         if end:
             drawn += (
                 f'<rect x="{x - RADIUS - 6:.1f}" y="{y - RADIUS - 6:.1f}" rx="6" fill="none" '
-                f'width="{2 * RADIUS + 12}" height="{2 * RADIUS + 12}" stroke="{BLUE}" '
+                f'width="{2 * RADIUS + 12}" height="{2 * RADIUS + 12}" stroke="{ORANGE}" '
                 'stroke-width="2.5"/>'
             )
         fill, ink = (BLUE, "white") if seen else ("none", "currentColor")
