@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib import mixture
 from vaelib.web import bundle
@@ -46,16 +47,8 @@ def root(view, page, open_view):
     assert not page.outside
 
 
-def said(root):
-    return root.locator(".vw-text").inner_text()
-
-
 def expected(run, step):
     return sentence(step, len(run["elbos"]) - 1, run["elbos"][step], LOG_EVIDENCE)
-
-
-def pixels(root, index):
-    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
 
 
 def test_numbers_are_written_as_python_writes_them(page):
@@ -128,19 +121,11 @@ def test_play_runs_to_the_end_and_a_new_run_stops_it(root, page, made):
     assert said(root) == expected(made[1][1], 0)
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_is_labeled(root, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for canvas in root.locator("canvas").all():
-        assert canvas.get_attribute("aria-label")
-        box = canvas.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+    assert_fits(root, page, width)
     assert root.get_by_label("Run").count() == 1
 
 
 def test_dark_pages_get_dark_pictures(root, page):
-    light = pixels(root, 0)
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light)
+    assert_follows_theme(root, page)

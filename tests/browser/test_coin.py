@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from looking import pixels
 from scipy import special, stats
 
 from vaelib.web import bundle
@@ -44,11 +45,6 @@ def stepper(page, open_view):
 @pytest.fixture
 def explorer(page, open_view):
     return open_view(coin_explorer(STRENGTHS, COUNTS, start=(100, 1000), share=0.9, radius=0.01))
-
-
-def pixels(root, index):
-    """All bytes of a canvas, to see that it changed."""
-    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
 
 
 def test_log_gamma_equals_scipy(arithmetic):

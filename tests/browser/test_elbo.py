@@ -5,6 +5,7 @@ import re
 from dataclasses import asdict
 
 import pytest
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib.web import bundle
 from vaelib.web.elbo import Target, descend, elbo_explorer, measure, posterior, sentence
@@ -38,14 +39,6 @@ def root(page, open_view):
     yield found
     assert not page.problems
     assert not page.outside
-
-
-def said(root):
-    return root.locator(".vw-text").inner_text()
-
-
-def pixels(root, index):
-    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
 
 
 def settle(page, root, target, direction, start=START):
@@ -159,27 +152,6 @@ def test_a_click_or_a_tap_in_the_map_chooses_q(root, page, touch):
     assert said(root) == before
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits_and_is_labeled(root, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for canvas in root.locator("canvas").all():
-        assert canvas.get_attribute("aria-label")
-        box = canvas.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-    for control in root.locator("button, input").all():
-        assert control.get_attribute("aria-label") or re.search(r"\w", control.inner_text())
-        assert control.bounding_box()["height"] >= 34
-
-
-def test_dark_pages_get_dark_pictures(root, page):
-    light = [pixels(root, i) for i in range(3)]
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light[0])
-    assert all(pixels(root, i) != light[i] for i in range(3))
-
-
 def test_two_copies_on_one_page_live_each_for_itself(page):
     view = elbo_explorer(TARGETS, start=START)
     page.set_content(view.page().replace("</body>", view.html + "</body>"))
@@ -188,3 +160,12 @@ def test_two_copies_on_one_page_live_each_for_itself(page):
     assert said(first) == sentence(TARGETS[0], *START)
     assert said(second) == sentence(TARGETS[0], 2.0, 0.7)
     assert page.problems == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_fits_and_is_labeled(root, page, width):
+    assert_fits(root, page, width)
+
+
+def test_dark_pages_get_dark_pictures(root, page):
+    assert_follows_theme(root, page)

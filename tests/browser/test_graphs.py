@@ -4,6 +4,7 @@ import itertools
 import json
 
 import pytest
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib.web import bundle
 from vaelib.web.graphs import partial_correlation, sentence, separation_explorer
@@ -53,14 +54,6 @@ def root(page, open_view):
     yield found
     assert not page.problems
     assert not page.outside
-
-
-def said(root):
-    return root.locator(".vw-text").inner_text()
-
-
-def pixels(root):
-    return root.locator("canvas").evaluate("c => c.toDataURL()")
 
 
 def button(root, name):
@@ -149,19 +142,11 @@ def test_another_graph_starts_afresh(root):
     assert "by an accident of these weights" in said(root)
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_is_labeled(root, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    canvas = root.locator("canvas")
-    assert canvas.get_attribute("aria-label")
-    box = canvas.bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
+    assert_fits(root, page, width)
     assert root.get_by_role("group", name="Observed nodes").count() == 1
 
 
 def test_dark_pages_get_dark_pictures(root, page):
-    light = pixels(root)
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light)
+    assert_follows_theme(root, page)

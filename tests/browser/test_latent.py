@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from looking import said
 
 from vaelib import evaluate, figures
 from vaelib.data import digits
@@ -50,10 +51,6 @@ def root(view, page, open_view):
     yield found
     assert not page.problems
     assert not page.outside
-
-
-def said(root):
-    return root.locator(".vw-text").inner_text()
 
 
 def at(root):

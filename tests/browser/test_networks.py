@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib.web import bundle
 from vaelib.web.networks import (
@@ -29,17 +30,9 @@ def root(page, open_view):
     assert not page.outside
 
 
-def said(root):
-    return root.locator(".vw-text").inner_text()
-
-
 def expected(key, n, sharpness):
     error = largest_error(TARGETS[key], n, sharpness)
     return sentence(n, error, proven_bound(TARGETS[key], n, sharpness))
-
-
-def pixels(root, index):
-    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
 
 
 @pytest.mark.parametrize("key", TARGETS)
@@ -102,19 +95,11 @@ def test_a_jump_stays_at_one_half(root, page):
     assert said(root) == expected("step", 64, 10)
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_is_labeled(root, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for canvas in root.locator("canvas").all():
-        assert canvas.get_attribute("aria-label")
-        box = canvas.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+    assert_fits(root, page, width)
     assert root.get_by_role("combobox", name="Function").count() == 1
 
 
 def test_dark_pages_get_dark_pictures(root, page):
-    light = pixels(root, 0)
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light)
+    assert_follows_theme(root, page)

@@ -1,0 +1,40 @@
+"""What every view owes its readers, whichever chapter it belongs to."""
+
+import re
+
+WIDTHS = (360, 1280)  # a narrow phone and a desktop
+
+
+def said(root):
+    """The sentence under the picture."""
+    return root.locator(".vw-text").inner_text()
+
+
+def pixels(root, index=0):
+    """What one of the canvases shows, as a string to compare."""
+    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
+
+
+def assert_fits(root, page, width):
+    """Nothing sticks out at this width, every picture and control has a name and some size."""
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for canvas in root.locator("canvas").all():
+        assert canvas.get_attribute("aria-label")
+        box = canvas.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    for control in root.locator("button, input, select").all():
+        labels = control.evaluate("c => [...(c.labels || [])].map(l => l.textContent).join(' ')")
+        name = control.get_attribute("aria-label") or f"{control.inner_text()} {labels}"
+        assert re.search(r"\w", name), control.evaluate("c => c.outerHTML")
+        assert control.bounding_box()["height"] >= 34, name
+
+
+def assert_follows_theme(root, page):
+    """Every picture changes when the page turns dark."""
+    count = root.locator("canvas").count()
+    light = [pixels(root, i) for i in range(count)]
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light[0])
+    assert all(pixels(root, i) != light[i] for i in range(count))
