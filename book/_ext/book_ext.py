@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import html
 import json
+import re
 import shutil
 import sys
 from importlib import metadata
@@ -33,6 +34,10 @@ from vaelib import ledger
 MATHJAX = "tex-svg-full.js"
 BUILD = chapters.ROOT / "_build"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
+WIDE = 1.8  # width over height from which a figure scrolls on a phone
+SIZED_IMAGE = re.compile(
+    r'<img (?:(?!class=)[^>])*?style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;"'
+)
 
 
 def setup(app) -> dict:
@@ -41,6 +46,7 @@ def setup(app) -> dict:
     app.connect("builder-inited", number_by_file, priority=900)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", say_how_it_ran, priority=900)
+    app.connect("html-page-context", mark_wide_figures, priority=900)
     app.connect("build-finished", allow_underscores)
     app.add_directive("ledger-table", LedgerTable)
     app.add_directive("inventory-table", InventoryTable)
@@ -132,6 +138,17 @@ def say_how_it_ran(app, pagename, templatename, context, doctree) -> None:
     )
     mark = f'</h1>\n<p class="run-facts">{html.escape(line)}</p>'
     context["body"] = context["body"].replace("</h1>", mark, 1)
+
+
+def mark_wide_figures(app, pagename, templatename, context, doctree) -> None:
+    """Figures of two panels and more get a class: squeezed onto a phone nobody could read them."""
+
+    def mark(image: re.Match) -> str:
+        wide = int(image["width"]) >= WIDE * int(image["height"])
+        return image[0].replace("<img ", '<img class="wide" ', 1) if wide else image[0]
+
+    if "body" in context:
+        context["body"] = SIZED_IMAGE.sub(mark, context["body"])
 
 
 def allow_underscores(app, problem) -> None:

@@ -52,12 +52,26 @@ def test_page_fits_a_phone(page, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= 391
     wide = page.evaluate(
         """() => [...document.querySelectorAll(".bd-article *")].filter((node) => {
-          const scrolls = node.closest(".table-scroll, pre, .math, mjx-container, .output, table");
+          const scrolls = node.closest(".table-scroll, pre, .math, mjx-container, .output, table")
+            || node.matches("figure:has(img.wide) *");
           return !scrolls && node.getBoundingClientRect().right > window.innerWidth + 1
             && getComputedStyle(node).position !== "absolute";
         }).map((node) => node.outerHTML.slice(0, 120))"""
     )
     assert wide == []
+
+
+def test_on_a_phone_a_wide_figure_scrolls_and_its_caption_stays(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, "notebooks/05_cavi_mixture.html")
+    figure = page.locator("figure:has(img.wide)").first
+    figure.scroll_into_view_if_needed()
+    assert figure.locator("img").bounding_box()["width"] >= 600
+    figure.evaluate("node => node.scrollTo(150, 0)")
+    assert figure.evaluate("node => node.scrollLeft") == 150
+    caption = figure.locator("figcaption").bounding_box()
+    assert caption["x"] >= 0
+    assert caption["x"] + caption["width"] <= 390
 
 
 @pytest.mark.parametrize("name", PAGES)
