@@ -138,17 +138,34 @@ def test_rao_blackwell_keeps_the_mean():
     assert (expect(missing, weights).mu - expect(plain, weights).mu).abs().min() > 1
 
 
-def test_rao_blackwell_lowers_the_variance_when_the_rest_keeps_its_mean():
-    """The theorem is about E[f | z_j, ...]: the other terms replaced by their mean, not by 0."""
+def test_rao_blackwell_lowers_the_variance_when_the_rest_keeps_its_conditional_mean():
+    """The theorem is about E[f s_j | what column j depends on], not about dropping the rest."""
     eps, weights = nodes(3)
     z = THREE[0] + (0.5 * THREE[1]).exp() * eps
-    others = (weights[:, None] * (three(z)[:, None] - three_terms(z))).sum(0)
+    cube = (weights * z[:, 2] ** 3).sum()  # of an entry that columns 0 and 1 do not see
+    pair = (weights * (z[:, 0] ** 2 + 3 * z[:, 1] + z[:, 0] * z[:, 1])).sum()
+
+    def conditional(z):
+        rest = torch.stack([3 * z[:, 1] + cube, z[:, 0] ** 2 + cube, pair.expand(len(z))], dim=-1)
+        return three_terms(z) + rest
+
     plain = variance(score_function(three, *THREE, eps), weights)
-    kept = variance(rao_blackwellized(lambda z: three_terms(z) + others, *THREE, eps), weights)
+    kept = variance(rao_blackwellized(conditional, *THREE, eps), weights)
     dropped = variance(rao_blackwellized(three_terms, *THREE, eps), weights)
     for less, more in zip(kept, plain, strict=True):
         assert (less < more).all()
     assert dropped.mu[2] > plain.mu[2]  # here what was dropped had been a good baseline
+
+
+def test_the_plain_mean_is_not_enough_when_the_rest_shares_an_entry():
+    """f = z_0^2 z_1 - 3 z_1, q = N(0, 1): by mu_0, 6 with all of f, 15 without -3 z_1 (mean 0)."""
+    mu, logvar = parameters((0.0, 1.0), (0.0, 1.0))
+    eps, weights = nodes(2)
+    first, second = (lambda z: z[..., 0] ** 2 * z[..., 1]), (lambda z: -3 * z[..., 1])
+    f, terms = (lambda z: first(z) + second(z)), (lambda z: torch.stack([first(z), f(z)], dim=-1))
+    assert variance(score_function(f, mu, logvar, eps), weights).mu[0].item() == pytest.approx(6)
+    kept = variance(rao_blackwellized(terms, mu, logvar, eps), weights)
+    assert kept.mu[0].item() == pytest.approx(15)
 
 
 # --- variances ----------------------------------------------------------------------------------

@@ -63,8 +63,9 @@ def rao_blackwellized(f_terms: Function, mu: Tensor, logvar: Tensor, eps: Tensor
 
     f_terms maps z (..., M) to (..., M): column j is f without any terms that are free of z_j.
     Those have mean 0 against the score of z_j, so leaving them out costs no bias
-    (Ranganath, Gerrish and Blei, 2014). It lowers the variance for sure only if they are
-    replaced by their mean, a baseline; add it to the columns where that matters.
+    (Ranganath, Gerrish and Blei, 2014). It can raise the variance, where they had been a good
+    baseline. What never raises it is their conditional mean given what is in column j: their
+    plain mean if they share no entry of z with it. Add that to the columns where it matters.
 
     Raises ValueError when the shape differs from z's.
     """
