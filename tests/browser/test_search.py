@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib.web import bundle, search
 
@@ -32,10 +33,6 @@ def script(page):
     return page
 
 
-def said(root):
-    return root.locator(".vw-text").inner_text()
-
-
 def ways_of(view, hill, rule, count):
     sizes = [search.RULES[rule](t) for t in range(1, N_STEPS + 1)]
     noise = view.data["noise"][:, :count].astype(float)
@@ -45,10 +42,6 @@ def ways_of(view, hill, rule, count):
 def expected(view, hill, rule, count, step):
     ways, sizes = ways_of(view, hill, rule, count)
     return search.sentence(search.HILLS[hill], ways, sizes, step)
-
-
-def pixels(root, index):
-    return root.locator("canvas").nth(index).evaluate("c => c.toDataURL()")
 
 
 @pytest.mark.parametrize("hill", range(4))
@@ -140,18 +133,10 @@ def test_those_who_run_away_are_said_to_be_gone(root, page):
     assert said(root).count("gone") == 3
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_is_labeled(root, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for canvas in root.locator("canvas").all():
-        assert canvas.get_attribute("aria-label")
-        box = canvas.bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
+    assert_fits(root, page, width)
 
 
 def test_dark_pages_get_dark_pictures(root, page):
-    light = pixels(root, 0)
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light)
+    assert_follows_theme(root, page)
