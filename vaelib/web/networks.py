@@ -152,11 +152,14 @@ def sum_svg(target: Target, n_steps: int, sharpness: float) -> str:
     curves = [target.f(x), single.sum(1), *single[:, 1:].T]
     low, high = min(map(np.min, curves)), max(map(np.max, curves))
 
+    def across(t: float) -> float:
+        return 10 + (WIDTH - 20) * t
+
+    def down(value: np.ndarray | float) -> np.ndarray | float:
+        return 10 + (HEIGHT - 20) * (high - value) / (high - low)
+
     def path(values: np.ndarray) -> str:
-        heights = 10 + (HEIGHT - 20) * (high - values) / (high - low)
-        return " ".join(
-            f"{10 + (WIDTH - 20) * t:.1f},{y:.1f}" for t, y in zip(x, heights, strict=True)
-        )
+        return " ".join(f"{across(t):.1f},{y:.1f}" for t, y in zip(x, down(values), strict=True))
 
     looks = [(INK, "1.5", "5 4"), (BLUE, "2.2", "none")] + [(GRAY, "0.7", "none")] * n_steps
     lines = "".join(
@@ -164,7 +167,18 @@ def sum_svg(target: Target, n_steps: int, sharpness: float) -> str:
         f'stroke-dasharray="{dash}"/>'
         for values, (color, wide, dash) in zip(curves, looks, strict=True)
     )
+    ticks = [(across(t), HEIGHT + 16, "middle", f"{t:g}") for t in (0, 0.2, 0.4, 0.6, 0.8, 1)]
+    ticks += [
+        (0, down(v) + 4, "end", f"{v:g}".replace("-", "\u2212"))
+        for v in np.arange(np.ceil(2 * low), 2 * high + 1e-9) / 2
+    ]
+    labels = "".join(
+        f'<text x="{px:.1f}" y="{py:.1f}" text-anchor="{anchor}" fill="currentColor">{text}</text>'
+        for px, py, anchor, text in ticks
+    )
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" style="max-width:{WIDTH}px" role="img" '
-        f'aria-label="{target.name} and its sum of {n_steps} steps" fill="none">{lines}</svg>'
+        f'<svg viewBox="-40 0 {WIDTH + 40} {HEIGHT + 22}" width="100%" '
+        f'style="max-width:{WIDTH}px" role="img" font-size="12" '
+        f'aria-label="{target.name} and its sum of {n_steps} steps" fill="none">{lines}{labels}'
+        "</svg>"
     )

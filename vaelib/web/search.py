@@ -212,9 +212,30 @@ def svg(hill: Hill, below: np.ndarray, ways: np.ndarray, probes: np.ndarray, ste
             for b, c in enumerate(counts)
         ]
     return (
-        f'<svg viewBox="0 0 {width} {height}" width="100%" style="max-width:{width}px" role="img" '
+        f'<svg viewBox="-44 -6 {width + 70} {height + 48}" width="100%" '
+        f'style="max-width:{width}px" role="img" '
         f'aria-label="Three ways after step {step}, and the errors of their compasses" '
-        f'font-size="12">{"".join(parts)}</svg>'
+        f'font-size="12">{"".join(parts)}{_axes(left, height, half)}</svg>'
+    )
+
+
+def _axes(left: int, height: int, half: float) -> str:
+    """Ticks and names for the map, (left, height) in size, and for the histograms beside it."""
+    middle, end = left + 30 + 9 * 15.5, left + 30 + 9 * 31
+    below = [(left * (mu - MU[0]) / (MU[1] - MU[0]), f"{mu}") for mu in range(-4, 5, 2)]
+    below += [(left + 30, f"{-half:.3g}"), (middle, "0"), (end, f"{half:.3g}")]
+    beside = [(height * (1 - (std - STD[0]) / (STD[1] - STD[0])), std) for std in (1, 2, 3)]
+    texts = [
+        *((x, height + 18, "middle", text.replace("-", "\u2212")) for x, text in below),
+        *((-8, y + 4, "end", std) for y, std in beside),
+        (left / 2, height + 36, "middle", "mean \u03bc"),
+        (-8, 8, "end", "sd \u03c3"),
+        (middle, height + 36, "middle", "error of an estimate of \u2202ELBO/\u2202\u03bc"),
+    ]
+    lines = f"M0 0V{height}H{left}M{middle:.1f} 20V{height}"
+    return f'<path d="{lines}" fill="none" stroke="#767676"/>' + "".join(
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="currentColor">{text}</text>'
+        for x, y, anchor, text in texts
     )
 
 
