@@ -13,7 +13,8 @@ READY   := $(VENV)/.ready
 EXTRAS  := --extra book --extra dev
 # Two workers with one thread each: more threads than cores crawl.
 WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
-UNIT     = $(WORKERS) tests
+# What looks at built pages waits for `make browser`.
+UNIT     = $(WORKERS) tests -m "not book"
 # The limits: 5 minutes a cell, 10 minutes a notebook.
 NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
@@ -55,8 +56,8 @@ unit: $(READY)  ## the unit tests alone
 notebooks: $(READY)  ## every notebook by nbmake, alone
 	$(NBMAKE)
 
-browser: $(READY)  ## look at the built pages in a headless chromium (after make book)
-	$(WORKERS) tests -m "book or browser"
+browser: $(READY)  ## look at the built pages in a headless chromium, after `make book`
+	$(WORKERS) tests -m book
 
 lint: $(READY)  ## ruff, and the pairs
 	$(BIN)/ruff check .
