@@ -4,6 +4,7 @@ The only room that reads the environment:
 
     VAELIB_PROFILE  quick | thesis   how much to compute (default: thesis with CUDA, else quick)
     VAELIB_DATA     a folder         where the data sets are (default: the user cache)
+    VAELIB_CACHE    a folder         for what can be made again (default: the user cache)
 """
 
 from __future__ import annotations
@@ -74,15 +75,37 @@ def data_dir_is_named() -> bool:
 def data_dir() -> Path:
     """The folder of the data sets: VAELIB_DATA, else `vaelib/data` in the user cache."""
     named = os.environ.get("VAELIB_DATA", "").strip()
-    if named:
-        return Path(named).expanduser()
+    return Path(named).expanduser() if named else _user_cache() / "data"
+
+
+def cache_dir() -> Path:
+    """The folder for decoded images: VAELIB_CACHE, else `vaelib` in the user cache."""
+    named = os.environ.get("VAELIB_CACHE", "").strip()
+    return Path(named).expanduser() if named else _user_cache()
+
+
+def _user_cache() -> Path:
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "vaelib" / "data"
+    return Path(base).expanduser() / "vaelib"
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def progress(total: int, what: str):
+    """A progress bar on a terminal and nothing elsewhere: `with progress(...) as advance`."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, unit_scale=True, disable=None, leave=False)
 
 
 def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,11 +18,15 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images kept as bytes: pixels (N, D) uint8, labels (N,) int64, shape (C, H, W)."""
+    """Images kept as bytes: pixels (N, D) uint8, labels (N,) int64, shape (C, H, W).
+
+    `files` are the names they came under, where they came from files, else nothing.
+    """
 
     pixels: Tensor
     labels: Tensor
     shape: tuple[int, int, int]
+    files: tuple[str, ...] = ()
 
     def __post_init__(self):
         expected = (len(self.labels), math.prod(self.shape))
@@ -28,13 +35,25 @@ class ImageSet:
                 f"pixels are {self.pixels.dtype} of shape {tuple(self.pixels.shape)}, "
                 f"expected torch.uint8 of shape {expected}"
             )
+        if self.files and len(self.files) != len(self.labels):
+            raise DataError(f"{len(self.files)} file names for {len(self.labels)} images")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index) -> ImageSet:
         """A subset, by slice, index tensor or mask."""
-        return ImageSet(self.pixels[index], self.labels[index], self.shape)
+        files = self.files
+        if files:
+            rows = torch.arange(len(files))[index].tolist()
+            files = tuple(files[row] for row in rows)
+        return ImageSet(self.pixels[index], self.labels[index], self.shape, files)
+
+    def row(self, file: str) -> int:
+        """The row of the image that came under this name. Raises DataError with near names."""
+        if file not in self.files:
+            raise DataError(f"no image named {file}{near(file, self.files)}")
+        return self.files.index(file)
 
     @property
     def x(self) -> Tensor:
@@ -42,16 +61,30 @@ class ImageSet:
         return to_unit(self.pixels)
 
 
+T = TypeVar("T", bound=Sized)
+
+
 @dataclass(frozen=True)
-class Dataset:
-    """A named pair of image sets that share no image."""
+class Dataset(Generic[T]):
+    """A named pair of sets that share no image; notes say what was left out, and why."""
 
     name: str
-    train: ImageSet
-    test: ImageSet
+    train: T
+    test: T
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({len(self.train):,} + {len(self.test):,} images)"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """`: did you mean A or B?` for a name that is not known, or how many are."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close += [k for k in known if k.lower() == name.lower() and k not in close]
+    if close:
+        return f": did you mean {' or '.join(close)}?"
+    return f"; there are {len(known)}" + (f", for instance {known[0]}" if known else "")
 
 
 def to_unit(pixels: Tensor) -> Tensor:

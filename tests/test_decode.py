@@ -1,0 +1,138 @@
+"""One image file: what becomes of it, and what is refused."""
+
+import hashlib
+import os
+
+import numpy as np
+import pytest
+from pictures import DAMAGE, damage, picture, save
+from PIL import Image
+
+from vaelib.data import decode as room
+from vaelib.data.common import DataError
+from vaelib.data.decode import Decoding, decode_file
+
+GRAY = Decoding(8, 8)
+
+
+def planes(path, how):
+    return decode_file(path, how)[0].reshape(how.shape)
+
+
+def test_channels_come_first_and_rows_from_the_top(tmp_path):
+    array = np.zeros((4, 6, 3), np.uint8)
+    array[0, :, 0], array[:, 5, 2] = 200, 90
+    Image.fromarray(array).save(tmp_path / "a.png")
+    got = planes(tmp_path / "a.png", Decoding(4, 6, channels=3))
+    assert (got == array.transpose(2, 0, 1)).all()
+
+
+def test_the_hash_is_that_of_the_file(tmp_path):
+    path = save(tmp_path / "a.jpg")
+    assert decode_file(path, GRAY)[1] == hashlib.sha256(path.read_bytes()).digest()
+
+
+def test_crop_keeps_proportions_and_stretch_does_not(tmp_path):
+    array = np.zeros((20, 40), np.uint8)
+    array[:, 10:30] = 255  # the middle square is white
+    Image.fromarray(array).save(tmp_path / "a.png")
+    cropped = planes(tmp_path / "a.png", Decoding(10, 10, fit="crop"))[0]
+    assert cropped[:, 1:-1].min() == 255  # the outer columns blend with what was cut away
+    assert cropped.min() > 200
+    stretched = planes(tmp_path / "a.png", Decoding(10, 10))[0]
+    assert stretched[:, 0].max() == 0
+    assert stretched[:, 4:6].min() == 255
+
+
+def test_crop_is_the_resize_and_center_crop_of_the_thesis(tmp_path):
+    from torchvision import transforms
+
+    path = save(tmp_path / "a.png", size=(178, 218))
+    theirs = transforms.Compose([transforms.Resize(32), transforms.CenterCrop(32)])(
+        Image.open(path)
+    )
+    ours = planes(path, Decoding(32, 32, channels=3, fit="crop"))
+    difference = ours.astype(int) - np.asarray(theirs).transpose(2, 0, 1)
+    assert np.abs(difference).mean() < 3  # they crop whole pixels after resizing
+
+
+def test_all_kinds_of_gray_and_color_are_read(tmp_path):
+    for mode in ("L", "RGB"):
+        save(tmp_path / f"{mode}.png", mode=mode)
+        for channels in (1, 3):
+            assert planes(tmp_path / f"{mode}.png", Decoding(8, 8, channels)).std() > 0
+    colors = planes(tmp_path / "L.png", Decoding(8, 8, channels=3))
+    assert (colors == colors[:1]).all()
+
+
+def test_sixteen_bits_come_down_to_eight(tmp_path):
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    assert (planes(tmp_path / "a.png", Decoding(16, 16))[0] == ramp // 257).all()
+
+
+def test_what_is_transparent_stands_before_black(tmp_path):
+    image = picture(mode="RGBA")
+    image.putalpha(0)
+    image.save(tmp_path / "a.png")
+    assert planes(tmp_path / "a.png", Decoding(8, 8, channels=3)).max() == 0
+
+
+def test_a_turned_photograph_is_put_upright(tmp_path):
+    array = np.zeros((8, 8), np.uint8)
+    array[0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(array).save(tmp_path / "a.png", exif=exif)
+    got = planes(tmp_path / "a.png", GRAY)[0]
+    assert got[-1].min() == 255
+    assert got[0].max() == 0
+
+
+def test_the_ending_does_not_matter_the_content_does(tmp_path):
+    save(tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    assert planes(tmp_path / "a.jpg", GRAY).std() > 0
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_named(tmp_path, kind):
+    path = tmp_path / "a.jpg"
+    word = damage(path, kind)
+    with pytest.raises(DataError, match=rf"a\.jpg .*({word})"):
+        decode_file(path, GRAY)
+
+
+def test_a_missing_file_a_folder_and_a_dead_link_are_named(tmp_path):
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "dead.jpg").symlink_to(tmp_path / "nowhere")
+    for name in ("missing.jpg", "folder.jpg", "dead.jpg"):
+        with pytest.raises(DataError, match=f"{name} cannot be read"):
+            decode_file(tmp_path / name, GRAY)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    path = save(tmp_path / "a.png")
+    path.chmod(0)
+    with pytest.raises(DataError, match=r"a\.png cannot be read: Permission denied"):
+        decode_file(path, GRAY)
+
+
+def test_a_file_of_too_many_bytes_is_not_even_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "MAX_BYTES", 100)
+    path = save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="bytes, expected at most 100"):
+        decode_file(path, GRAY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"height": 0}, "expected at least 1"),
+        ({"channels": 2}, r"expected 1 \(gray\) or 3"),
+        ({"fit": "squash"}, "expected one of stretch, crop"),
+    ],
+)
+def test_a_decoding_without_meaning_is_refused(changes, words):
+    with pytest.raises(DataError, match=words):
+        Decoding(**{"height": 8, "width": 8, **changes})

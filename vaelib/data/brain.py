@@ -1,0 +1,81 @@
+"""Brain MRI slices in the layout of the Brain Tumor MRI Dataset: a folder for each kind.
+
+    VAELIB_DATA/brain-tumor-mri/{Training,Testing}/{notumor,glioma,meningioma,pituitary}/*.jpg
+
+Files of any size, gray or color. For research on methods only: nothing here is a diagnosis.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from vaelib import runtime
+from vaelib.data.cache import Decoded, decode, first_of_each
+from vaelib.data.common import DataError, Dataset, ImageSet, near
+from vaelib.data.decode import Decoding
+
+KINDS = ("notumor", "glioma", "meningioma", "pituitary")  # the labels 0 to 3; 0 is healthy
+PARTS = ("Training", "Testing")
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+HOW_TO_MEND = (
+    "run `python -m vaelib.data fetch brain` for the steps, or point VAELIB_DATA at the folder "
+    "that holds brain-tumor-mri"
+)
+
+
+def folder() -> Path:
+    """Where the slices are expected."""
+    return runtime.data_dir() / "brain-tumor-mri"
+
+
+def has_brain() -> bool:
+    """True when the folder is there, whatever is in it."""
+    return folder().is_dir()
+
+
+def brain(size: int = 256, *, skip_bad: bool = False) -> Dataset:
+    """Gray slices of size x size, stretched to it as in the thesis (listing C.2).
+
+    labels are positions in KINDS; `files` look like `glioma/Te-gl_0026.jpg`. Of files that are
+    byte for byte the same only one is kept, in the test set if it is there: no image is in
+    both parts. The first load decodes, later ones map the result from disk.
+
+    Raises DataError that names what is missing or damaged; skip_bad=True leaves damaged files
+    out and says so in the notes.
+    """
+    how = Decoding(size, size)
+    names = {part: _names(folder() / part) for part in PARTS}
+    train, test = (decode(folder() / p, names[p], how, skip_bad=skip_bad) for p in PARTS)
+    in_test, in_train = first_of_each(test, train)
+    notes = [f"{part.left_out[0]} (left out)" for part in (train, test) for _ in part.left_out[:1]]
+    n_left = len(train.left_out) + len(test.left_out)
+    if n_left > 1:
+        notes.append(f"{n_left} damaged files left out in all")
+    copies = len(train.names) - len(in_train), len(test.names) - len(in_test)
+    if sum(copies):
+        notes.append(f"left out {copies[0]} + {copies[1]} copies of images that are kept")
+    return Dataset("brain MRI", _set(train, how)[in_train], _set(test, how)[in_test], tuple(notes))
+
+
+def _names(part: Path) -> list[str]:
+    """`kind/file` of every image, sorted. Raises DataError for a missing or empty folder."""
+    names = []
+    for kind in KINDS:
+        if not (part / kind).is_dir():
+            there = [p.name for p in part.iterdir() if p.is_dir()] if part.is_dir() else []
+            hint = near(kind, there) if there else ""
+            raise DataError(f"brain MRI: no folder {part / kind}{hint}. To mend it, {HOW_TO_MEND}.")
+        files = sorted(
+            p.name for p in (part / kind).iterdir() if p.suffix.lower() in ENDINGS
+        )  # hidden files and notes have other endings
+        if not files:
+            raise DataError(f"brain MRI: {part / kind} has no images. To mend it, {HOW_TO_MEND}.")
+        names += [f"{kind}/{name}" for name in files]
+    return names
+
+
+def _set(part: Decoded, how: Decoding) -> ImageSet:
+    labels = torch.tensor([KINDS.index(name.split("/")[0]) for name in part.names])
+    return ImageSet(part.pixels, labels, how.shape, part.names)

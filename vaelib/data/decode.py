@@ -1,0 +1,133 @@
+"""From an image file to a row of bytes: one size, one number of channels, or a clear refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from vaelib.data.common import DataError
+
+MAX_PIXELS = 64_000_000  # a slice, a photograph; what is larger is no image for these models
+MAX_BYTES = 64 * 2**20
+MODES = {1: "L", 3: "RGB"}
+FITS = ("stretch", "crop")
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What becomes of an image: height and width, 1 channel (gray) or 3 (color), and the fit.
+
+    `crop` keeps the proportions and cuts what is too much on both sides (the thesis's
+    Resize and CenterCrop for faces), `stretch` changes them (its Resize for brain slices).
+    """
+
+    height: int
+    width: int
+    channels: int = 1
+    fit: str = "stretch"
+
+    def __post_init__(self):
+        if min(self.height, self.width) < 1:
+            raise DataError(f"images of {self.height} x {self.width} pixels: expected at least 1")
+        if self.channels not in MODES:
+            raise DataError(f"channels is {self.channels}, expected 1 (gray) or 3 (color)")
+        if self.fit not in FITS:
+            raise DataError(f"fit is {self.fit!r}, expected one of {', '.join(FITS)}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W), as `ImageSet` states it."""
+        return self.channels, self.height, self.width
+
+    @property
+    def n_bytes(self) -> int:
+        return self.channels * self.height * self.width
+
+    def __str__(self) -> str:
+        return ", ".join(f"{key}={value}" for key, value in asdict(self).items())
+
+
+def decode_file(path: Path, how: Decoding) -> tuple[np.ndarray, bytes]:
+    """The image as (C * H * W,) uint8, channels first, and the SHA-256 of its file (32 bytes).
+
+    Raises DataError that says what is wrong with the file: missing, unreadable, empty, no
+    image, damaged, or too large.
+    """
+    content = _content(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                _refuse_huge(image, path)
+                if image.format == "PNG":  # its checksums would not be looked at otherwise
+                    Image.open(io.BytesIO(content)).verify()
+                pixels = _fitted(image, how)
+    except Image.UnidentifiedImageError as problem:
+        raise DataError(f"{path} is no image: it begins with {content[:12]!r}") from problem
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
+        raise DataError(f"{path} is too large: {problem}") from problem
+    except DataError:
+        raise
+    except Exception as problem:  # every codec has errors of its own
+        reason = " ".join(str(problem).split()) or type(problem).__name__
+        raise DataError(f"{path} is damaged: {reason}") from problem
+    return pixels, hashlib.sha256(content).digest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(f"{path} has {size:,} bytes, expected at most {MAX_BYTES:,}")
+        content = path.read_bytes()
+    except OSError as problem:
+        raise DataError(f"{path} cannot be read: {problem.strerror}") from problem
+    if not content:
+        raise DataError(f"{path} is empty (0 bytes)")
+    return content
+
+
+def _refuse_huge(image: Image.Image, path: Path) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(
+            f"{path} has {image.width:,} x {image.height:,} pixels, "
+            f"expected at most {MAX_PIXELS:,} in all"
+        )
+
+
+def _fitted(image: Image.Image, how: Decoding) -> np.ndarray:
+    """Upright, in the right mode and size: (C * H * W,) uint8."""
+    mode = MODES[how.channels]
+    image.draft(mode, (2 * how.width, 2 * how.height))  # JPEG can skip detail as it decodes
+    image = _in_mode(ImageOps.exif_transpose(image), mode)
+    box = _centered(image.size, how) if how.fit == "crop" else None
+    size = (how.width, how.height)
+    image = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+    pixels = np.asarray(image).reshape(how.height, how.width, how.channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).reshape(-1)
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Convert; 16 bits come down to 8, and what is transparent stands before black."""
+    if image.mode.startswith("I"):
+        gray = np.asarray(image).astype(np.int64).clip(0, 65_535) // 257
+        image = Image.fromarray(gray.astype(np.uint8))
+    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _centered(size: tuple[int, int], how: Decoding) -> tuple[float, float, float, float]:
+    """The largest centered box (left, top, right, bottom) of the proportions asked for."""
+    width, height = size
+    scale = min(width / how.width, height / how.height)
+    w, h = scale * how.width, scale * how.height
+    left, top = (width - w) / 2, (height - h) / 2
+    return left, top, left + w, top + h
