@@ -67,8 +67,8 @@ lint: $(READY)  ## ruff, and the pairs
 pair: $(READY)  ## write the .ipynb twins from the .md sources
 	$(BIN)/python tools/pair.py
 
-data: $(READY)  ## download MNIST into VAELIB_DATA (default: the user cache), verified
-	$(BIN)/python -m vaelib.data fetch mnist
+data: $(READY)  ## bring the data sets to VAELIB_DATA (default: the user cache), or say how
+	$(BIN)/python -m vaelib.data fetch all
 
 bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py

@@ -23,13 +23,14 @@ MAY_IMPORT = {
     "evidence": {"mixture"},
     "gaussian": set(),
     "model": {"gaussian"},
-    "data": {"runtime"},
+    "files": set(),
+    "data": {"files", "runtime"},
     "likelihood": {"gaussian"},
     "estimators": {"gaussian"},
     "rosenblatt": {"gaussian"},
     "objective": {"gaussian", "likelihood", "model"},
-    "train": {"data", "likelihood", "model", "objective", "runtime"},
-    "pretrained": {"model", "runtime"},
+    "train": {"data", "files", "likelihood", "model", "objective", "runtime"},
+    "pretrained": {"files", "model", "runtime"},
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},
 }
 DRAWING = {"matplotlib", "matplotlib_inline", "seaborn"}

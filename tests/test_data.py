@@ -391,3 +391,44 @@ def test_the_command_can_be_run():
 
 def test_the_data_folder_is_the_one_of_the_runtime(data_dir):
     assert raw_dir() == runtime.data_dir() / "MNIST" / "raw" == data_dir / "MNIST" / "raw"
+
+
+# --- what has to be brought by hand ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "word"),
+    [("brain", "brain-tumor-mri", "Kaggle"), ("celeba", "celeba", "list_attr_celeba.txt")],
+)
+def test_what_needs_an_account_is_told_in_steps(data_dir, capsys, name, folder, word):
+    assert command.main(["fetch", name]) == 0
+    out = capsys.readouterr().out
+    assert str(data_dir / folder) in out
+    assert word in out
+    assert [line.split(".")[0].strip() for line in out.splitlines() if line[2:3].isdigit()] == list(
+        "1234"
+    )
+
+
+def test_a_data_set_that_was_brought_is_read_whole(data_dir, tmp_path, monkeypatch, capsys):
+    from pictures import damage, save
+
+    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
+    for part in ("Training", "Testing"):
+        for seed, kind in enumerate(("notumor", "glioma", "meningioma", "pituitary")):
+            name = data_dir / "brain-tumor-mri" / part / kind / "a.png"
+            save(name, 10 * seed + len(part))
+    assert command.main(["fetch", "brain"]) == 0
+    assert capsys.readouterr().out.startswith("brain: 4 + 4 images in ")
+    damage(name, "truncated PNG")
+    assert command.main(["fetch", "brain"]) == 1
+    assert "pituitary/a.png is damaged" in capsys.readouterr().err
+
+
+def test_all_goes_on_after_a_failure(data_dir, source, capsys):
+    source.act = no_network
+    assert command.main(["fetch", "all"]) == 1
+    out, err = capsys.readouterr()
+    assert "brain:" in out
+    assert "celeba:" in out
+    assert "MNIST could not be downloaded" in err

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+    from tqdm import tqdm
 
 T = TypeVar("T")
 PROFILES = ("quick", "thesis")
@@ -101,8 +102,8 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-def progress(total: int, what: str):
-    """A progress bar on a terminal and nothing elsewhere: `with progress(...) as advance`."""
+def progress(total: int, what: str) -> tqdm:
+    """A progress bar on a terminal and nothing elsewhere: `with progress(...) as bar: bar.update(1)`."""
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, unit_scale=True, disable=None, leave=False)

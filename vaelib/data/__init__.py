@@ -3,11 +3,15 @@
 digits()       scikit-learn's bundled handwritten digits, brought to 28 x 28: always there
 mnist()        MNIST in torchvision's layout under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
+brain()        brain MRI slices, a folder for each kind, under VAELIB_DATA
+celeba()       aligned faces with a table of attributes, under VAELIB_DATA
 """
 
 from pathlib import Path
 
 from vaelib import runtime
+from vaelib.data.brain import brain, has_brain
+from vaelib.data.celeba import Faces, celeba, has_celeba
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
 from vaelib.data.mnist import files, has_mnist, mnist
@@ -37,10 +41,15 @@ def handwritten() -> Dataset:
 __all__ = [
     "DataError",
     "Dataset",
+    "Faces",
     "ImageSet",
+    "brain",
+    "celeba",
     "digits",
     "files",
     "handwritten",
+    "has_brain",
+    "has_celeba",
     "has_mnist",
     "mnist",
     "to_unit",

@@ -1,28 +1,86 @@
-"""`python -m vaelib.data fetch mnist`: download a data set into VAELIB_DATA, verified by hash."""
+"""`python -m vaelib.data fetch NAME`: download what can be, check it, say how to get the rest.
+
+mnist    downloaded, verified by hash
+brain    Kaggle asks for an account: the steps, or a check of what is there
+celeba   its owners ask to agree to their terms: the steps, or a check of what is there
+all      the three of them
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
+from vaelib.data.brain import brain, has_brain
+from vaelib.data.brain import folder as brain_folder
+from vaelib.data.celeba import celeba, data_folder, has_celeba
 from vaelib.data.common import DataError
 from vaelib.data.mnist import fetch as fetch_mnist
 
-FETCH = {"mnist": fetch_mnist}
+SIZE = 64  # of the images that a check decodes
+
+BRAIN_STEPS = """\
+brain: the slices have to be brought by hand, Kaggle asks for an account.
+  1. Sign in at https://www.kaggle.com and open masoudnickparvar/brain-tumor-mri-dataset.
+  2. Download it (about 150 MB) and unpack it.
+  3. Move the folders Training and Testing to {folder}
+  4. Run this command again: it reads every file."""
+
+CELEBA_STEPS = """\
+celeba: the faces have to be brought by hand, for research that is not commercial.
+  1. Open https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html and agree to the terms.
+  2. Download img_align_celeba.zip (1.4 GB) and list_attr_celeba.txt, and unpack the images.
+  3. Move img_align_celeba and list_attr_celeba.txt to {folder}
+     (Kaggle's copy, with list_attr_celeba.csv, will do as well.)
+  4. Run this command again: it reads every file."""
+
+
+def mnist() -> str:
+    """Download it, or see that it is there: what was done."""
+    return f"mnist: verified in {fetch_mnist()}"
+
+
+def slices() -> str:
+    """The steps to get the brain slices, or what is there."""
+    if not has_brain():
+        return BRAIN_STEPS.format(folder=brain_folder())
+    return _checked(brain(SIZE), "brain", brain_folder())
+
+
+def faces() -> str:
+    """The steps to get the faces, or what is there."""
+    if not has_celeba():
+        return CELEBA_STEPS.format(folder=data_folder())
+    return _checked(celeba(SIZE), "celeba", data_folder())
+
+
+FETCH: dict[str, Callable[[], str]] = {"brain": slices, "celeba": faces, "mnist": mnist}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 when the data are there and verified, else 1 after one message."""
-    parser = argparse.ArgumentParser(prog="python -m vaelib.data", description=__doc__)
+    """Run the command; 1 after one message when a download or a check failed, else 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vaelib.data",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("action", choices=["fetch"])
-    parser.add_argument("name", choices=sorted(FETCH))
+    parser.add_argument("name", choices=[*sorted(FETCH), "all"])
     name = parser.parse_args(arguments).name
-    try:
-        print(f"{name}: verified in {FETCH[name]()}")
-    except DataError as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    return 0
+    failed = False
+    for each in sorted(FETCH) if name == "all" else [name]:
+        try:
+            print(FETCH[each]())
+        except DataError as problem:
+            print(problem, file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+def _checked(images, name: str, folder) -> str:
+    notes = "".join(f"\n  {note}" for note in images.notes)
+    return f"{name}: {len(images.train):,} + {len(images.test):,} images in {folder}{notes}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+"""Brain slices as Kaggle lays them out: read, deduplicated, refused with a reason."""
+
+import shutil
+
+import numpy as np
+import pytest
+from pictures import damage, save
+from PIL import Image
+
+from vaelib.data import DataError
+from vaelib.data.brain import KINDS, brain, has_brain
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Four slices of each kind for training, two for the test; all different."""
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "brain-tumor-mri"
+    for part, short, n in (("Training", "Tr", 4), ("Testing", "Te", 2)):
+        for label, kind in enumerate(KINDS):
+            for i in range(n):
+                seed = 100 * label + 10 * n + i
+                mode = "L" if i % 2 else "RGB"
+                save(root / part / kind / f"{short}-{kind}_{i}.jpg", seed, mode=mode, size=(30, 40))
+    return root
+
+
+def test_slices_are_gray_and_labeled_by_their_folder(root):
+    images = brain(16)
+    assert (len(images.train), len(images.test)) == (16, 8)
+    assert images.train.shape == (1, 16, 16)
+    assert images.train.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    assert images.test.files[:3] == (
+        "notumor/Te-notumor_0.jpg", "notumor/Te-notumor_1.jpg", "glioma/Te-glioma_0.jpg",
+    )  # fmt: skip
+    assert images.notes == ()
+    with Image.open(root / "Testing/glioma/Te-glioma_0.jpg") as image:
+        expected = np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BILINEAR))
+    got = images.test.pixels[images.test.row("glioma/Te-glioma_0.jpg")].view(16, 16)
+    assert np.abs(got.numpy().astype(int) - expected).mean() < 3
+
+
+def test_no_image_is_in_both_parts_and_none_is_there_twice(root):
+    shutil.copy(root / "Testing/glioma/Te-glioma_0.jpg", root / "Training/notumor/Tr-copy.jpg")
+    shutil.copy(root / "Training/pituitary/Tr-pituitary_1.jpg", root / "Training/pituitary/z.jpg")
+    images = brain(16)
+    assert "glioma/Te-glioma_0.jpg" in images.test.files
+    assert len(images.train) == 16
+    assert not {"notumor/Tr-copy.jpg", "pituitary/z.jpg"} & set(images.train.files)
+    assert images.notes == ("left out 2 + 0 copies of images that are kept",)
+
+
+def test_an_unknown_file_name_has_near_ones(root):
+    with pytest.raises(DataError, match=r"did you mean .*glioma/Te-glioma_0\.jpg"):
+        brain(16).test.row("glioma/Te-gliom_0.jpg")
+
+
+def test_damaged_slices_are_named_or_left_out(root):
+    damage(root / "Training/glioma/Tr-glioma_2.jpg", "truncated JPEG")
+    with pytest.raises(DataError, match=r"Tr-glioma_2\.jpg is damaged"):
+        brain(16)
+    images = brain(16, skip_bad=True)
+    assert len(images.train) == 15
+    assert "Tr-glioma_2.jpg is damaged" in images.notes[0]
+
+
+def test_other_files_in_the_folders_do_no_harm(root):
+    (root / "Training/glioma/.DS_Store").write_bytes(b"x")
+    (root / "Training/glioma/notes.txt").write_text("x")
+    assert len(brain(16).train) == 16
+
+
+def test_a_missing_folder_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    assert not has_brain()
+    with pytest.raises(DataError, match=r"no folder .*notumor.*fetch brain"):
+        brain(16)
+
+
+def test_a_renamed_folder_is_guessed(root):
+    (root / "Training/meningioma").rename(root / "Training/meningioma_tumor")
+    with pytest.raises(DataError, match="did you mean meningioma_tumor"):
+        brain(16)
+
+
+def test_an_empty_folder_is_named(root):
+    for path in (root / "Testing/pituitary").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="pituitary has no images"):
+        brain(16)
+
+
+@pytest.mark.skipif(not has_brain(), reason="no brain MRI under VAELIB_DATA")
+def test_the_real_slices(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path))
+    images = brain(32)
+    assert (images.train.labels.bincount(minlength=4) > 1000).all()
+    shown = ("meningioma/Te-meTr_0003.jpg", "glioma/Te-gl_0026.jpg",
+             "pituitary/Te-pi_0036.jpg", "notumor/Te-no_0043.jpg")  # fmt: skip
+    for file in shown:  # the four of the thesis's figure 5.4
+        assert images.test.pixels[images.test.row(file)].max() > 100

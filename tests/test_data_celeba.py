@@ -1,0 +1,206 @@
+"""Faces with attributes: every form of the table, and what does not fit together."""
+
+import shutil
+
+import pytest
+import torch
+from pictures import damage, save
+
+from vaelib.data import DataError
+from vaelib.data.celeba import IMAGES, celeba, has_celeba, read_table
+from vaelib.data.common import Dataset
+
+NAMES = ("Smiling", "Eyeglasses", "Blond_Hair")
+N = 60
+
+
+def marks(i):
+    return [1 if i % 3 == 0 else -1, 1 if i % 7 == 0 else -1, 1 if i % 5 == 0 else -1]
+
+
+def text(n=N, names=NAMES):
+    rows = [f"{i:06}.jpg  " + " ".join(f"{m:2}" for m in marks(i)) for i in range(n)]
+    return "\n".join([str(n), " ".join(names) + " ", *rows]) + "\n"
+
+
+def comma(n=N, mark=",", no="-1", end="\n"):
+    rows = [
+        mark.join([f"{i:06}.jpg", *(str(m) if m > 0 else no for m in marks(i))]) for i in range(n)
+    ]
+    return end.join([mark.join(["image_id", *NAMES]), *rows]) + end
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "celeba"
+    for i in range(N):
+        save(root / IMAGES / f"{i:06}.jpg", i, size=(18, 22))
+    (root / "list_attr_celeba.txt").write_text(text())
+    return root
+
+
+def everything(faces: Dataset):
+    """File name -> attributes, of both parts."""
+    return {
+        file: row.tolist()
+        for part in (faces.train, faces.test)
+        for file, row in zip(part.images.files, part.attributes, strict=True)
+    }
+
+
+def test_faces_keep_their_attributes(root):
+    faces = celeba(16)
+    assert len(faces.train) + len(faces.test) == N
+    assert faces.train.images.shape == (3, 16, 16)
+    assert faces.train.names == NAMES
+    assert everything(faces) == {f"{i:06}.jpg": [m > 0 for m in marks(i)] for i in range(N)}
+    assert faces.notes == ()
+
+
+def test_the_parts_share_no_content_and_stay_when_faces_are_added(root):
+    first = celeba(16)
+    for i in range(N, N + 20):
+        save(root / IMAGES / f"{i:06}.jpg", i, size=(18, 22))
+    (root / "list_attr_celeba.txt").write_text(text(N + 20))
+    second = celeba(16)
+    assert set(first.test.images.files) <= set(second.test.images.files)
+    assert set(first.train.images.files) <= set(second.train.images.files)
+
+
+def test_copies_are_kept_once(root):
+    shutil.copy(root / IMAGES / "000003.jpg", root / IMAGES / "000009.jpg")
+    faces = celeba(16)
+    assert "000009.jpg" not in everything(faces)
+    assert "left out 1 copies" in faces.notes[0]
+
+
+def test_an_attribute_by_name(root):
+    faces = celeba(16).train
+    smiling = faces.has("Smiling")
+    assert smiling.dtype == torch.bool
+    expected = [int(file[:6]) % 3 == 0 for file in faces.images.files]
+    assert smiling.tolist() == expected
+    assert faces[smiling].attributes[:, 0].all()
+
+
+@pytest.mark.parametrize("wrong", ["smiling", "Smilling", "SMILING"])
+def test_an_unknown_attribute_has_near_ones(root, wrong):
+    with pytest.raises(DataError, match="did you mean Smiling"):
+        celeba(16).train.has(wrong)
+
+
+def test_an_attribute_that_nobody_or_everybody_has_is_refused(root):
+    faces = celeba(16).train
+    glasses = faces.has("Eyeglasses")
+    with pytest.raises(DataError, match=r"none of the \d+ faces have Eyeglasses"):
+        faces[~glasses].has("Eyeglasses")
+    with pytest.raises(DataError, match=r"all of the \d+ faces have Eyeglasses"):
+        faces[glasses].has("Eyeglasses")
+
+
+FORMS = {
+    "txt": text(),
+    "txt, CRLF": text().replace("\n", "\r\n"),
+    "txt, mark": "\ufeff" + text(),
+    "txt, blank lines": text() + "\n\n",
+    "csv": comma(),
+    "csv, semicolons": comma(mark=";"),
+    "csv, tabs": comma(mark="\t"),
+    "csv, CRLF and mark": "\ufeff" + comma(end="\r\n"),
+    "csv, zeros": comma(no="0"),
+    "csv, spaces": comma(mark=" , "),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_all_forms_of_the_table_say_the_same(tmp_path, form):
+    path = tmp_path / "list_attr_celeba.txt"
+    path.write_bytes(FORMS[form].encode())
+    ids, names, values = read_table(path)
+    assert ids == [f"{i:06}.jpg" for i in range(N)]
+    assert names == NAMES
+    assert values.tolist() == [[m > 0 for m in marks(i)] for i in range(N)]
+
+
+HARM = {
+    "empty": ("", "is empty"),
+    "cut": ("\n".join(text().splitlines()[:40]), r"announces 60 faces .* has 38 rows"),
+    "a value missing": (
+        comma().replace("000004.jpg,-1,", "000004.jpg,"),
+        r"line 6 \(000004\.jpg\): 2",
+    ),
+    "a word": (comma().replace("000004.jpg,-1", "000004.jpg,yes"), r"line 6 .*'yes', expected 1"),
+    "two": (comma().replace("000004.jpg,-1", "000004.jpg,2"), r"line 6 .*'2', expected 1"),
+    "two rows": (comma().replace("000004.jpg", "000003.jpg"), r"two rows for 000003\.jpg"),
+    "names twice": (text(names=("A", "B", "A")), "twice"),
+    "no names": ("image_id\n000001.jpg\n", "no names of attributes"),
+    "not text": (b"\xff\xfe\x00\x01".decode("latin1"), "cannot be read as text"),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_table_that_makes_no_sense_names_its_line(tmp_path, harm):
+    content, words = HARM[harm]
+    path = tmp_path / "list_attr_celeba.csv"
+    path.write_bytes(content.encode("latin1" if harm == "not text" else "utf-8"))
+    with pytest.raises(DataError, match=words):
+        read_table(path)
+
+
+def test_rows_without_an_image_are_named_or_left_out(root):
+    (root / IMAGES / "000007.jpg").unlink()
+    (root / IMAGES / "000008.jpg").unlink()
+    with pytest.raises(DataError, match=r"names 2 of 60 files .* the first 000007\.jpg"):
+        celeba(16)
+    faces = celeba(16, skip_bad=True)
+    assert len(everything(faces)) == N - 2
+    assert "left out 2 rows without an image" in faces.notes[0]
+
+
+def test_images_without_a_row_are_noted(root):
+    save(root / IMAGES / "extra.jpg", 999)
+    assert celeba(16).notes == (f"1 files in {IMAGES} have no row in list_attr_celeba.txt",)
+
+
+def test_a_table_of_other_images_is_refused_even_when_skipping(root):
+    (root / "list_attr_celeba.txt").write_text(text().replace(".jpg", ".png"))
+    with pytest.raises(DataError, match=r"names 60 of 60 files.*did you mean 000000\.jpg"):
+        celeba(16, skip_bad=True)
+
+
+def test_damaged_faces_are_named_or_left_out(root):
+    damage(root / IMAGES / "000004.jpg", "empty")
+    with pytest.raises(DataError, match=r"000004\.jpg is empty"):
+        celeba(16)
+    faces = celeba(16, skip_bad=True)
+    assert "000004.jpg" not in everything(faces)
+    assert everything(faces)["000005.jpg"] == [m > 0 for m in marks(5)]
+    assert "left out 1 damaged images" in faces.notes[0]
+
+
+def test_missing_folders_and_tables_say_what_to_do(root):
+    (root / "list_attr_celeba.txt").unlink()
+    with pytest.raises(DataError, match=r"no table .*list_attr_celeba\.csv.*fetch celeba"):
+        celeba(16)
+    (root / IMAGES).rename(root / "img_align_celeb")
+    with pytest.raises(DataError, match="did you mean img_align_celeb"):
+        celeba(16)
+
+
+def test_a_folder_of_ones_own(root, tmp_path):
+    shutil.move(root, tmp_path / "mine")
+    assert len(celeba(16, folder=tmp_path / "mine").train) > 0
+
+
+@pytest.mark.skipif(not has_celeba(), reason="no CelebA under VAELIB_DATA")
+def test_the_real_faces(tmp_path, monkeypatch):
+    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path))
+    faces = celeba(32)
+    total = len(faces.train) + len(faces.test)
+    # a tenth by content: a binomial count
+    assert abs(len(faces.test) - 0.1 * total) < 6 * (0.09 * total) ** 0.5
+    smiling = torch.cat([faces.train.has("Smiling"), faces.test.has("Smiling")]).float().mean()
+    assert 0.4 < smiling < 0.6
+    assert len(faces.train.names) == 40
