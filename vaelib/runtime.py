@@ -103,7 +103,7 @@ def n_cores() -> int:
 
 
 def progress(total: int, what: str) -> tqdm:
-    """A progress bar on a terminal and nothing elsewhere: `with progress(...) as bar: bar.update(1)`."""
+    """A progress bar on a terminal, nothing elsewhere; `with` it, and `update(n)` it."""
     from tqdm import tqdm
 
     return tqdm(total=total, desc=what, unit_scale=True, disable=None, leave=False)
