@@ -73,6 +73,7 @@ data: $(READY)  ## bring the data sets to VAELIB_DATA (default: the user cache),
 bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py
 	$(BIN)/python benchmarks/bench_estimators.py
+	$(BIN)/python benchmarks/bench_images.py
 	$(BIN)/python benchmarks/bench_train.py
 
 lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock and environment.yml
