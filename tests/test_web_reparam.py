@@ -2,6 +2,7 @@
 
 import math
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def mean(h, mu, sd):
     at = [-12.0, 12.0] if abs(mu / sd) > 12 else [-12.0, -mu / sd, 12.0]
     parts = (
         integrate.quad(lambda e: float(h(e)) * stats.norm.pdf(e), *ends, limit=400)[0]
-        for ends in zip(at, at[1:], strict=False)
+        for ends in pairwise(at)
     )
     return math.fsum(parts)
 
@@ -56,7 +57,7 @@ def test_the_step_has_no_slope_and_a_derivative():
 
 @each_integrand
 def test_slopes_are_derivatives_away_from_the_step(item):
-    z, h = np.linspace(-2.9, 3.0, 60), 1e-6
+    z, h = np.linspace(-2.95, 3.0, 60), 1e-6  # none of them at 0
     numeric = (item.f(z + h) - item.f(z - h)) / (2 * h)
     assert np.allclose(item.slope(z), numeric, rtol=1e-6, atol=1e-6)
 

@@ -26,6 +26,7 @@ def _phi(x: float) -> float:
 
 
 def normal_cdf(x: float) -> float:
+    """The normal distribution function."""
     return 0.5 * math.erfc(-x / math.sqrt(2))
 
 
