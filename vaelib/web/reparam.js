@@ -4,7 +4,7 @@ import { axes, canvas, choice, colors, disc, el, line, menu, number } from "./co
 const INKS = ["orange", "blue"];
 const BINS = 31;
 const WAVES = 3;
-const STEP = 0.5; // how far the arrows go when mu grows
+const STEP = 0.5; // length of the arrows along z
 
 const phi = (x) => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
 
@@ -102,7 +102,7 @@ export function mount(root, data) {
   const state = { which: 0 };
   menu(root, { label: "f(z)", names: data.names, onChange: (i) => { state.which = i; again(); } });
   const row = el("div", { style: "display:flex;flex-wrap:wrap;gap:2px 18px;margin-bottom:6px" }, root);
-  for (const [mark, ink, text] of [["\u25cf", "blue", "samples \u03bc + \u03c3\u03b5"], ["\u2197", "orange", `where they go when \u03bc grows by ${STEP}`]]) {
+  for (const [mark, ink, text] of [["\u25cf", "blue", "samples \u03bc + \u03c3\u03b5"], ["\u2197", "orange", "the slope they meet when \u03bc grows: their estimate"]]) {
     const item = el("span", {}, row);
     el("b", { "aria-hidden": "true", style: `color:var(--vw-${ink})`, text: `${mark} ` }, item);
     item.append(text);
@@ -140,7 +140,7 @@ function drawPaths(ctx, width, height, data, { which, item, mu, sd }, tone) {
   if (!item) return;
   const range = data.ranges[which];
   const box = { left: 44, top: 8, right: width - 10, bottom: height - 42 };
-  const { x, y } = axes(ctx, box, data.z, range, { xLabel: "z", yLabel: `f(z) = ${data.names[which]}`, tone });
+  const { x, y } = axes(ctx, box, data.z, range, { xLabel: "z", yLabel: "f(z)", tone });
   ctx.save();
   ctx.beginPath();
   ctx.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
