@@ -83,9 +83,9 @@ def test_integrand_mean_and_spread_are_chosen(root, page):
     assert pixels(root, 1) != before[1]
 
 
-def test_the_step_is_said_to_be_wrong(root):
+def test_the_step_is_said_to_be_flat(root):
     root.get_by_label("f(z)").select_option("a step at 0")
-    assert said(root).endswith("Every path is flat: pathwise is 0, and wrong.")
+    assert said(root).endswith("Every path is flat: pathwise says 0, whatever the truth.")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -93,7 +93,7 @@ export function short(value) {
 export function sentence(item, names, mu, sd) {
   const [exact, score, path] = item.exact(mu, sd);
   const said = `Exact derivative ${short(exact)}. Variance of one estimate: ${names[0]} ${short(score)}, ${names[1]} ${short(path)}. `;
-  if (path === 0) return `${said}Every path is flat: pathwise is 0, and wrong.`;
+  if (path === 0) return `${said}Every path is flat: pathwise says 0, whatever the truth.`;
   if (path < score) return `${said}Pathwise has ${short(score / path)} times less.`;
   return `${said}The score function has ${short(path / score)} times less.`;
 }

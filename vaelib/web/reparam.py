@@ -146,7 +146,7 @@ def sentence(item: Integrand, mu: float, sd: float) -> str:
         f"{NAMES[0]} {_number(score)}, {NAMES[1]} {_number(path)}. "
     )
     if path == 0:
-        return said + "Every path is flat: pathwise is 0, and wrong."
+        return said + "Every path is flat: pathwise says 0, whatever the truth."
     if path < score:
         return said + f"Pathwise has {_number(score / path)} times less."
     return said + f"The score function has {_number(path / score)} times less."
