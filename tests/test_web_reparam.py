@@ -101,3 +101,14 @@ def test_the_widget_follows_its_controls(view):
     which.value = 3
     assert expected() in made.value
     ElementTree.fromstring(made.value.split("<div>")[0])
+
+
+@each_integrand
+def test_nearly_all_estimates_are_inside_the_histograms(item, view):
+    exact = item.exact(1.0, 0.75)[0]
+    found = reparam.estimates(item, 1.0, 0.75, view.data["eps"])
+    half = reparam.reach(found, exact)
+    assert np.mean(np.abs(found - exact) < half) >= 0.98
+    middle = reparam.histogram(np.array([exact]), exact, half)
+    assert middle.argmax() == reparam.BINS // 2
+    assert reparam.histogram(np.array([exact - 2 * half]), exact, half)[0] == 1
