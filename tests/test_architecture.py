@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "mixture": set(),
     "evidence": {"mixture"},
     "gaussian": set(),
-    "model": set(),
+    "model": {"gaussian"},
     "data": {"runtime"},
     "likelihood": {"gaussian"},
     "estimators": {"gaussian"},

@@ -4,9 +4,20 @@ import math
 
 import pytest
 import torch
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from vaelib.gaussian import kl_to_standard, log_normal, log_standard_normal, reparameterize
+from vaelib.gaussian import (
+    Diagonal,
+    FullCovariance,
+    chol_factor,
+    kl_chol_to_standard,
+    kl_to_standard,
+    log_normal,
+    log_normal_chol,
+    log_standard_normal,
+    reparameterize,
+    reparameterize_chol,
+)
 
 torch.set_num_threads(1)
 MU = torch.tensor([[0.4, -1.1, 0.0], [2.0, 0.3, -0.7]], dtype=torch.float64)
@@ -118,3 +129,83 @@ def test_the_pathwise_gradient_of_a_second_moment_is_twice_the_mean():
     (reparameterize(mu, LOGVAR, eps) ** 2).mean(0).sum().backward()
     error = 2 * (0.5 * LOGVAR).exp() / math.sqrt(n)
     assert ((mu.grad - 2 * MU).abs() < 6 * error).all()
+
+
+# --- full covariance -------------------------------------------------------------------------
+
+BELOW = torch.tensor([[0.5, -0.8, 0.3], [1.1, 0.0, -0.4]], dtype=torch.float64)
+CHOL = chol_factor(LOGVAR, BELOW)
+
+
+def full_normal():
+    return MultivariateNormal(MU, scale_tril=CHOL)
+
+
+def test_the_factor_has_sigma_on_the_diagonal_and_nothing_above():
+    expected = torch.diag_embed((0.5 * LOGVAR).exp())
+    expected[:, 1, 0], expected[:, 2, 0], expected[:, 2, 1] = BELOW.T
+    assert CHOL.equal(expected)
+    with pytest.raises(ValueError, match="2 entries below the diagonal, expected 3 for 3"):
+        chol_factor(LOGVAR, BELOW[:, :2])
+
+
+def test_the_diagonal_of_the_covariance_gathers_its_whole_row():
+    """Not the sigma^2 that the thesis puts there: erratum 29."""
+    variances = (CHOL @ CHOL.mT).diagonal(dim1=-2, dim2=-1)
+    torch.testing.assert_close(variances, full_normal().variance)
+    assert (variances[:, 1:] > LOGVAR.exp()[:, 1:]).all()
+
+
+def test_full_log_density_and_kl_are_those_of_torch():
+    z = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
+    torch.testing.assert_close(log_normal_chol(z, MU, CHOL), full_normal().log_prob(z))
+    eye = torch.eye(3, dtype=torch.float64)
+    standard = MultivariateNormal(torch.zeros_like(MU), scale_tril=eye.expand(2, 3, 3))
+    expected = kl_divergence(full_normal(), standard)
+    torch.testing.assert_close(kl_chol_to_standard(MU, CHOL), expected)
+    assert kl_chol_to_standard(torch.zeros(4, 7), torch.eye(7).expand(4, 7, 7)).eq(0).all()
+
+
+def test_full_draws_have_the_covariance_of_the_factor():
+    """Exactly, by feeding the unit vectors: (z - mu) are then the columns of the factor."""
+    eye = torch.eye(3, dtype=torch.float64).unsqueeze(1).expand(3, 2, 3)
+    columns = reparameterize_chol(MU, CHOL, eye) - MU
+    covariance = torch.einsum("lbi,lbj->bij", columns, columns)
+    torch.testing.assert_close(covariance, full_normal().covariance_matrix)
+
+
+def test_log_q_is_log_eps_minus_the_log_determinant():
+    eps = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
+    z = reparameterize_chol(MU, CHOL, eps)
+    expected = log_standard_normal(eps) - 0.5 * LOGVAR.sum(-1)
+    torch.testing.assert_close(log_normal_chol(z, MU, CHOL), expected)
+
+
+def test_both_families_agree_where_nothing_is_below_the_diagonal():
+    eps = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
+    one = Diagonal(MU, LOGVAR)
+    two = FullCovariance(MU, chol_factor(LOGVAR, torch.zeros_like(BELOW)))
+    z = one.sample(eps)
+    torch.testing.assert_close(two.sample(eps), z)
+    torch.testing.assert_close(two.log_prob(z), one.log_prob(z))
+    torch.testing.assert_close(two.kl_to_standard(), one.kl_to_standard())
+    assert not torch.allclose(FullCovariance(MU, CHOL).log_prob(z), one.log_prob(z))
+
+
+def test_gradients_of_the_full_family():
+    mu, logvar, below = (t.clone().requires_grad_() for t in (MU, LOGVAR, BELOW))
+    z = torch.randn(4, 2, 3, generator=gen(), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda m, v, b: kl_chol_to_standard(m, chol_factor(v, b)), (mu, logvar, below)
+    )
+    assert torch.autograd.gradcheck(
+        lambda z, m, v, b: log_normal_chol(z, m, chol_factor(v, b)), (z, mu, logvar, below)
+    )
+    assert torch.autograd.gradcheck(
+        lambda z, m, v, b: reparameterize_chol(m, chol_factor(v, b), z), (z, mu, logvar, below)
+    )
+
+
+def test_one_latent_dimension_has_nothing_below():
+    chol = chol_factor(LOGVAR[:, :1], LOGVAR[:, :0])
+    assert chol.squeeze(-1).equal((0.5 * LOGVAR[:, :1]).exp())

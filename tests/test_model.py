@@ -1,9 +1,12 @@
 """The networks: shapes, sizes, where the first weights come from."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
+from vaelib.gaussian import Diagonal, FullCovariance
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE, mlp
 from vaelib.train import fit
@@ -55,6 +58,25 @@ def test_mean_and_log_variance_are_two_halves():
     mu, logvar = model.encode(torch.rand(1, 4))
     assert mu.tolist() == [[1.0, 2.0]]
     assert logvar.tolist() == [[3.0, 4.0]]
+
+
+def test_a_full_covariance_costs_the_entries_below_the_diagonal():
+    model = VAE(4, (), 3, full_covariance=True)
+    assert model.encoder[0].out_features == 3 + 3 + 3
+    with torch.no_grad():
+        model.encoder[0].weight.zero_()
+        model.encoder[0].bias.copy_(torch.arange(9.0))
+    mu, chol = model.encode(torch.rand(5, 4))
+    assert mu.tolist() == [[0.0, 1.0, 2.0]] * 5
+    scale = [math.exp(v / 2) for v in (3, 4, 5)]
+    expected = [[scale[0], 0, 0], [6, scale[1], 0], [7, 8, scale[2]]]
+    torch.testing.assert_close(chol, torch.tensor(expected).expand(5, 3, 3))
+
+
+def test_the_encoder_says_which_family_q_is_of():
+    x = torch.rand(5, 20)
+    assert isinstance(VAE(20, (7,), 3).encode(x), Diagonal)
+    assert isinstance(VAE(20, (7,), 3, full_covariance=True).encode(x), FullCovariance)
 
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 783), (5, 1)])

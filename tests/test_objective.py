@@ -7,7 +7,7 @@ import pytest
 import torch
 from linear_gaussian import LinearGaussian
 
-from vaelib import objective
+from vaelib import gaussian
 from vaelib.gaussian import kl_to_standard, log_normal, log_standard_normal
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
@@ -88,7 +88,7 @@ def test_elbo_is_the_mean_of_estimator_b(shifted):
 
 def test_log_sigma_in_place_of_logvar_is_seen(shifted, monkeypatch):
     x = shifted.draw(3)
-    monkeypatch.setattr(objective, "kl_to_standard", lambda mu, v: kl_to_standard(mu, 2 * v))
+    monkeypatch.setattr(gaussian, "kl_to_standard", lambda mu, v: kl_to_standard(mu, 2 * v))
     with torch.no_grad():
         wrong = elbo(shifted.model, shifted.lik, x, noise(20_000, 3)).value()
     expected = shifted.log_evidence(x) - shifted.kl_of_shift(**SHIFT)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vaelib.data import DataError, digits
-from vaelib.evaluate import elbo_terms
+from vaelib.evaluate import elbo_terms, encode
 from vaelib.likelihood import Bernoulli, Gaussian
 from vaelib.model import VAE
 from vaelib.objective import constant, linear_to
@@ -135,6 +135,51 @@ def test_any_likelihood_will_do(pixels):
     model = VAE(9, (8,), 2, generator=g)
     log = fit(model, Gaussian(0.3), pixels, epochs=20, batch_size=16, lr=1e-2, generator=g)
     assert log.elbo[-1] > log.elbo[0]
+
+
+def test_gaussian_pixels_need_not_lie_in_the_unit_range():
+    x = 5 * torch.randn(64, 3, generator=gen())
+    g = gen()
+    model = VAE(3, (8,), 2, generator=g)
+    log = fit(model, Gaussian(1.0), x, epochs=20, batch_size=16, lr=1e-2, generator=g)
+    assert log.elbo[-1] > log.elbo[0]
+    assert elbo_terms(model, Gaussian(1.0), x, gen()).kl.isfinite().all()
+    assert encode(model, x, unit_range=False).mu.shape == (64, 2)
+    with pytest.raises(DataError, match=r"expected \[0, 1\]"):
+        encode(model, x)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_gaussian_pixels_have_to_be_finite(pixels, bad):
+    pixels[7, 3] = bad
+    with pytest.raises(DataError, match="expected finite"):
+        fit(VAE(9, (4,), 2), Gaussian(), pixels, epochs=1, batch_size=16, generator=gen())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_full_covariance_closes_the_gap_that_a_diagonal_leaves(seed):
+    """x = w z + noise with columns at 26 degrees: the best diagonal q misses the evidence by
+    half of log(prod of the diagonal of the precision / its determinant), 0.572 nats here; the
+    means below have a standard error of 0.004."""
+    w = torch.tensor([[1.0, 0.9], [0.0, math.sqrt(0.19)], [0.0, 0.0]])
+    lik, g = Gaussian(0.3), gen(seed)
+    x = torch.randn(2048, 2, generator=g) @ w.T + 0.3 * torch.randn(2048, 3, generator=g)
+    precision = torch.eye(2) + w.T @ w / 0.09
+    floor = 0.5 * (precision.diagonal().log().sum() - precision.logdet())
+    covariance = w @ w.T + 0.09 * torch.eye(3)
+    evidence = torch.distributions.MultivariateNormal(torch.zeros(3), covariance).log_prob(x)
+    gaps = []
+    for full_covariance in (False, True):
+        model = VAE(3, (), 2, generator=g, full_covariance=full_covariance)
+        with torch.no_grad():
+            model.decoder[0].weight.copy_(w)
+            model.decoder[0].bias.zero_()
+        model.decoder.requires_grad_(False)
+        fit(model, lik, x, epochs=80, batch_size=128, lr=2e-2, generator=g)
+        terms = elbo_terms(model, lik, x, gen(9), n_samples=50)
+        gaps.append((evidence - terms.value()).mean())
+    assert gaps[0] > 0.95 * floor
+    assert gaps[1] < 0.1 * floor
 
 
 # --- bad input ------------------------------------------------------------------------------

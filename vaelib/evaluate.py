@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaelib.data.common import to_unit
-from vaelib.gaussian import log_standard_normal
+from vaelib.data.common import to_floats
+from vaelib.gaussian import Diagonal, FullCovariance, log_standard_normal
 from vaelib.likelihood import Likelihood
 from vaelib.model import VAE
 from vaelib.objective import Elbo, elbo, log_weights
@@ -23,11 +23,15 @@ def mean_and_stderr(values: Tensor) -> tuple[float, float]:
 
 
 @torch.inference_mode()
-def encode(model: VAE, pixels: Tensor, batch_size: int = 2000) -> tuple[Tensor, Tensor]:
-    """mu, logvar of q(z|x), (N, M) each, on the CPU."""
-    parts = [model.encode(x) for x in _batches(model, pixels, batch_size)]
-    mu, logvar = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
-    return mu, logvar
+def encode(
+    model: VAE, pixels: Tensor, batch_size: int = 2000, *, unit_range: bool = True
+) -> Diagonal | FullCovariance:
+    """q(z|x) of every example, on the CPU: the pair mu, logvar, (N, M) each, or mu, chol.
+
+    unit_range=False admits values outside [0, 1], for a model with Gaussian pixels.
+    """
+    parts = [model.encode(x) for x in _batches(model, pixels, batch_size, unit_range)]
+    return type(parts[0])(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
 
 
 @torch.inference_mode()
@@ -47,7 +51,7 @@ def elbo_terms(
 ) -> Elbo:
     """The ELBO of each image at beta = 1, split in its two terms, (N,) each, by estimator B."""
     log_lik, kl = [], []
-    for x in _batches(model, pixels, batch_size):
+    for x in _batches(model, pixels, batch_size, lik.unit_range):
         terms = elbo(model, lik, x, _noise(model, x, n_samples, generator))
         log_lik.append(terms.log_lik.cpu())
         kl.append(terms.kl.cpu())
@@ -68,7 +72,7 @@ def importance_weights(
     `objective.importance_bound` of any L rows is the bound with L samples, (N,).
     """
     parts = []
-    for x in _batches(model, pixels, batch_size):
+    for x in _batches(model, pixels, batch_size, lik.unit_range):
         parts.append(log_weights(model, lik, x, _noise(model, x, n_samples, generator)).cpu())
     return torch.cat(parts, dim=1)
 
@@ -88,7 +92,7 @@ def log_joint_2d(
     out = model.decode(z)  # (side^2, D)
     # log p(x|z) = sum_d x_d out_d - softplus(out_d): only the first term needs x
     offset = log_standard_normal(z) - F.softplus(out).sum(-1)
-    for x in _batches(model, pixels, batch_size):
+    for x in _batches(model, pixels, batch_size, unit_range=True):
         yield x @ out.T + offset
 
 
@@ -142,9 +146,9 @@ def _device(model: VAE) -> torch.device:
     return next(model.parameters()).device
 
 
-def _batches(model: VAE, pixels: Tensor, batch_size: int) -> Iterator[Tensor]:
+def _batches(model: VAE, pixels: Tensor, batch_size: int, unit_range: bool) -> Iterator[Tensor]:
     for part in pixels.split(batch_size):
-        yield to_unit(part.to(_device(model)))
+        yield to_floats(part.to(_device(model)), unit_range=unit_range)
 
 
 def _noise(model: VAE, x: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from vaelib.gaussian import LOG_2PI
 
 
 class Likelihood(Protocol):
+    unit_range: ClassVar[bool]  # whether x has to lie in [0, 1]
+
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor: ...
 
     def mean(self, out: Tensor) -> Tensor: ...
@@ -32,6 +34,8 @@ class Bernoulli:
     reconstruction. Binarize x, or name the number for what it is.
     """
 
+    unit_range: ClassVar[bool] = True
+
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         """(..., B, D), (B, D) -> (..., B). From logits: finite where a sigmoid rounds to 0 or 1."""
         out, x = torch.broadcast_tensors(out, x)
@@ -45,6 +49,7 @@ class Bernoulli:
 class Gaussian:
     """p(x|z) = N(x; out, sigma_x^2 I): a normalized density, above 1 where sigma_x < 0.399."""
 
+    unit_range: ClassVar[bool] = False
     sigma_x: float = 1.0
 
     def __post_init__(self):

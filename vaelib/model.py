@@ -9,6 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from vaelib.gaussian import Diagonal, FullCovariance, chol_factor
+
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers of the given sizes with a ReLU between two of them, none after the last."""
@@ -19,11 +21,13 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class VAE(nn.Module):
-    """Encoder x -> (mu, logvar) of q(z|x), decoder z -> parameters of p(x|z).
+    """Encoder x -> q(z|x), decoder z -> parameters of p(x|z).
 
     `hidden` lists the encoder's hidden widths; the decoder mirrors them. The thesis's MNIST
-    model is VAE(784, (512, 256), 2): 1.07 million parameters. The first weights are drawn
-    with `generator`, a CPU one; with torch's global one when it is left out.
+    model is VAE(784, (512, 256), 2): 1.07 million parameters. q(z|x) is `Diagonal`, or
+    `FullCovariance` on request: M (M - 1) / 2 more outputs, the entries below the diagonal
+    of its triangular factor (thesis 4.2). The first weights are drawn with `generator`, a
+    CPU one; with torch's global one when it is left out.
     """
 
     def __init__(
@@ -32,22 +36,32 @@ class VAE(nn.Module):
         hidden: Sequence[int],
         latent_dim: int,
         generator: torch.Generator | None = None,
+        *,
+        full_covariance: bool = False,
     ):
         super().__init__()
         self.data_dim, self.hidden, self.latent_dim = data_dim, tuple(hidden), latent_dim
+        self.full_covariance = full_covariance
+        n_below = latent_dim * (latent_dim - 1) // 2 if full_covariance else 0
         with _drawing_from(generator):
-            self.encoder = mlp([data_dim, *hidden, 2 * latent_dim])
+            self.encoder = mlp([data_dim, *hidden, 2 * latent_dim + n_below])
             self.decoder = mlp([latent_dim, *reversed(hidden), data_dim])
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, D) -> mu (B, M), logvar (B, M). Raises ValueError when x is not (B, D)."""
+    def encode(self, x: Tensor) -> Diagonal | FullCovariance:
+        """q(z|x) for x (B, D). Raises ValueError when x is not (B, D).
+
+        A `Diagonal` is the pair mu, logvar, a `FullCovariance` the pair mu, chol.
+        """
         if x.shape[-1] != self.data_dim:
             raise ValueError(
                 f"the encoder got x of shape {tuple(x.shape)}, expected (..., {self.data_dim}): "
                 "flatten the images first."
             )
-        mu, logvar = self.encoder(x).chunk(2, dim=-1)
-        return mu, logvar
+        out = self.encoder(x)
+        mu, logvar, below = out.tensor_split((self.latent_dim, 2 * self.latent_dim), dim=-1)
+        if self.full_covariance:
+            return FullCovariance(mu, chol_factor(logvar, below))
+        return Diagonal(mu, logvar)
 
     def decode(self, z: Tensor) -> Tensor:
         """(..., M) -> the raw output (..., D): logits or means, as the likelihood reads them."""

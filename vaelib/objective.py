@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vaelib.gaussian import kl_to_standard, log_normal, log_standard_normal, reparameterize
+from vaelib.gaussian import log_standard_normal
 from vaelib.likelihood import Likelihood
 from vaelib.model import VAE
 
@@ -34,18 +34,17 @@ def elbo(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
 
     x (B, D), eps (L, B, M) standard noise. Returns per-example terms, (B,) each.
     """
-    mu, logvar = model.encode(x)
-    z = reparameterize(mu, logvar, eps)  # (L, B, M)
-    log_px_z = lik.log_prob(model.decode(z), x)  # (L, B)
-    return Elbo(log_lik=log_px_z.mean(0), kl=kl_to_standard(mu, logvar))
+    q = model.encode(x)
+    log_px_z = lik.log_prob(model.decode(q.sample(eps)), x)  # (L, B)
+    return Elbo(log_lik=log_px_z.mean(0), kl=q.kl_to_standard())
 
 
 def log_weights(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Tensor:
     """log p(x, z) - log q(z|x) at z = g(eps, x): (L, B) nats; mean over L: estimator A (4.4)."""
-    mu, logvar = model.encode(x)
-    z = reparameterize(mu, logvar, eps)
+    q = model.encode(x)
+    z = q.sample(eps)  # (L, B, M)
     log_px_z = lik.log_prob(model.decode(z), x)
-    return log_px_z + log_standard_normal(z) - log_normal(z, mu, logvar)
+    return log_px_z + log_standard_normal(z) - q.log_prob(z)
 
 
 def importance_bound(log_w: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vaelib.data.common import DataError, to_unit
+from vaelib.data.common import DataError, to_floats, to_unit
 from vaelib.likelihood import Likelihood
 from vaelib.model import VAE
 from vaelib.objective import constant, elbo
@@ -43,20 +43,22 @@ def fit(
     lr: float = 3e-4,
     n_samples: int = 1,
 ) -> History:
-    """Train `model` in place on pixels (N, D), uint8 or float in [0, 1], on the model's device.
+    """Train `model` in place on pixels (N, D), uint8 or float, on the model's device.
 
     Each epoch is a fresh permutation; the last incomplete batch is dropped, as in the thesis.
     The data stays on the device and batches are taken by index. `beta(epoch, epochs)` is the
     weight of the KL, constant 1 when left out. `generator` (a CPU one) drives order and noise.
 
-    Raises DataError for fewer images than a batch or values outside [0, 1], FloatingPointError
-    at the first epoch whose ELBO is not finite.
+    Raises DataError for fewer images than a batch or values that the likelihood has no meaning
+    for (outside [0, 1] if it is Bernoulli, not finite if it is Gaussian), FloatingPointError at
+    the first epoch whose ELBO is not finite.
     """
     if len(pixels) < batch_size:
         raise DataError(f"{len(pixels)} images are fewer than one batch of {batch_size}")
     beta = constant(1.0) if beta is None else beta
     device = next(model.parameters()).device
-    pixels = (pixels if pixels.dtype == torch.uint8 else to_unit(pixels)).to(device)
+    is_bytes = pixels.dtype == torch.uint8  # they stay bytes and are brought to [0, 1] by the batch
+    pixels = (pixels if is_bytes else to_floats(pixels, unit_range=lik.unit_range)).to(device)
     noise = torch.Generator(device).manual_seed(
         torch.randint(2**62, (), generator=generator).item()
     )
@@ -69,7 +71,7 @@ def fit(
         order = torch.randperm(len(pixels), generator=generator).to(device)
         batches = order[: len(order) // batch_size * batch_size].view(-1, batch_size)
         for batch in batches:
-            x = to_unit(pixels[batch]) if pixels.dtype == torch.uint8 else pixels[batch]
+            x = to_unit(pixels[batch]) if is_bytes else pixels[batch]
             eps = torch.randn(
                 n_samples, batch_size, model.latent_dim, generator=noise, device=device
             )

@@ -59,14 +59,25 @@ def to_unit(pixels: Tensor) -> Tensor:
 
     Raises DataError when it does not: a Bernoulli likelihood has no meaning outside.
     """
-    if pixels.dtype == torch.uint8:
-        return pixels.float().div_(255)
-    if not torch.is_floating_point(pixels):
-        raise DataError(f"pixels are {pixels.dtype}, expected uint8 or floating point")
-    low, high = pixels.min().item(), pixels.max().item()
-    if not (low >= 0 and high <= 1):
+    return to_floats(pixels, unit_range=True)
+
+
+def to_floats(values: Tensor, *, unit_range: bool) -> Tensor:
+    """Bytes to float32 in [0, 1]; floats stay as they are once they are checked.
+
+    They must be finite, and lie in [0, 1] where `unit_range` asks for it, as a Bernoulli
+    likelihood does. Raises DataError when they don't, or when they are other whole numbers.
+    """
+    if values.dtype == torch.uint8:
+        return values.float().div_(255)
+    if not torch.is_floating_point(values):
+        raise DataError(f"pixels are {values.dtype}, expected uint8 or floating point")
+    low, high = values.min().item(), values.max().item()
+    if unit_range and not (low >= 0 and high <= 1):
         raise DataError(
             f"pixel values lie in [{low:.4g}, {high:.4g}], expected [0, 1]: "
             "scale them, or clamp them after adding noise."
         )
-    return pixels
+    if not math.isfinite(high - low):
+        raise DataError(f"values lie in [{low:.4g}, {high:.4g}], expected finite ones")
+    return values
