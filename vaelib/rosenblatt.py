@@ -57,8 +57,8 @@ class Target:
 
 
 def normal_cdf(z: Tensor) -> Tensor:
-    """G(z), the distribution function of N(0, 1)."""
-    return torch.special.ndtr(z)
+    """G(z), the distribution function of N(0, 1), with all its digits also where it is tiny."""
+    return log_ndtr(z).exp()
 
 
 def conditional_cdf(target: Target, x: Tensor) -> Tensor:
@@ -170,12 +170,14 @@ def cauchy() -> Target:
         return (torch.atan2(torch.ones_like(x), x) / math.pi).log()
 
     def decode(z: Tensor, before: Tensor) -> Tensor:
-        return z.sign() / torch.tan(math.pi * torch.special.ndtr(-z.abs()))
+        far = z.sign() / torch.tan(math.pi * normal_cdf(-z.abs()))
+        near = torch.tan(math.pi / 2 * torch.erf(z / math.sqrt(2)))
+        return torch.where(z.abs() > 1, far, near)
 
     one = Conditional(
         log_cdf=lambda x, before: tail(-x),
         log_sf=lambda x, before: tail(x),
-        log_pdf=lambda x, before: -math.log(math.pi) - torch.log1p(x**2),
+        log_pdf=lambda x, before: -math.log(math.pi) - 2 * torch.hypot(torch.ones_like(x), x).log(),
         decode=decode,
     )
     return Target("cauchy", (one,))
@@ -253,7 +255,7 @@ def _invert(conditional: Conditional, z: Tensor, before: Tensor) -> Tensor:
     right, two make three of them right: that is how derivatives by z and by `before` arise.
     """
     lower = z < 0
-    goal = log_ndtr(-z.abs())
+    goal = torch.where(lower, log_ndtr(z), log_ndtr(-z))
 
     def miss(x: Tensor) -> Tensor:
         """Increasing in x, zero at the root."""
