@@ -61,10 +61,10 @@ def test_the_divergences_equal_quadrature(z, sigma):
 
 @each_point
 def test_small_noise_leads_to_zero_and_to_the_floor(z):
-    full, diagonal, floor = rosenblatt.gap(*z, 1e-4)
+    full, diagonal, floor = rosenblatt.gap(*z, 1e-5)
     assert floor == pytest.approx(0.5 * math.log1p(z[0] ** 2))
     assert full == pytest.approx(0, abs=1e-6)
-    assert diagonal == pytest.approx(floor, abs=1e-5)
+    assert diagonal == pytest.approx(floor, abs=1e-6)
 
 
 def test_log_posterior_is_highest_near_z_and_has_the_shape_of_q():

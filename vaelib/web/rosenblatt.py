@@ -7,6 +7,7 @@ the same numbers from the same formulas.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class Gap(NamedTuple):
     floor: float
 
 
-def decode(z: np.ndarray) -> np.ndarray:
+def decode(z: Sequence[float] | np.ndarray) -> np.ndarray:
     """f(z), (..., 2) -> (..., 2)."""
     z1, z2 = np.moveaxis(np.asarray(z, float), -1, 0)
     return np.stack([z1, BEND * (z1**2 - 1) + SPREAD * z2], -1)
@@ -51,25 +52,26 @@ def log_evidence(x1: float, x2: float, sigma: float) -> float:
     top = log_f.max()
     area = np.exp(log_f - top).sum() * (OFFSETS[1] - OFFSETS[0])
     rest = x1**2 * shrink + math.log(variance) - math.log(shrink) + 3 * LOG_2PI
-    return float(top + math.log(area) - 0.5 * rest)
+    return float(top) + math.log(area) - 0.5 * rest
 
 
 def gap(z1: float, z2: float, sigma: float) -> Gap:
     """Both divergences: log p_sigma(x) minus an ELBO in closed form."""
-    x1, x2 = decode(np.array([z1, z2]))
+    x1, x2 = decode([z1, z2]).tolist()
     full, sds = spreads(z1)
     log_px = log_evidence(x1, x2, sigma)
     log_target = -0.5 * (z1**2 + z2**2) - LOG_2PI - math.log(SPREAD)
     bent = 3 * (BEND * sigma) ** 2
-    elbo = log_target - 0.5 * (bent + sigma**2 * (full**2).sum())
-    flat = 0.5 * (sigma**2 * (sds**2).sum() + bent * sds[0] ** 4)
-    diagonal = -0.5 * (z1**2 + z2**2) - LOG_2PI + math.log(sds.prod()) - flat
+    elbo = log_target - 0.5 * (bent + sigma**2 * float((full**2).sum()))
+    wide, tall = sds.tolist()
+    flat = 0.5 * (sigma**2 * (wide**2 + tall**2) + bent * wide**4)
+    diagonal = -0.5 * (z1**2 + z2**2) - LOG_2PI + math.log(wide * tall) - flat
     return Gap(log_px - elbo, log_px - diagonal, 0.5 * math.log1p((2 * BEND * z1) ** 2))
 
 
 def sentence(z1: float, z2: float, sigma: float) -> str:
     """What the picture shows."""
-    x1, x2 = decode(np.array([z1, z2]))
+    x1, x2 = decode([z1, z2])
     full, diagonal, floor = gap(z1, z2, sigma)
     return (
         f"z = ({_number(z1, 1)}, {_number(z2, 1)}) goes to x = ({_number(x1, 3)}, {_number(x2, 3)})"
@@ -81,7 +83,8 @@ def sentence(z1: float, z2: float, sigma: float) -> str:
 
 def log_posterior(z: np.ndarray, x: np.ndarray, sigma: float) -> np.ndarray:
     """log p(z|x) up to a constant, for z (..., 2)."""
-    return -0.5 * (((decode(z) - x) ** 2).sum(-1) / sigma**2 + (z**2).sum(-1))
+    miss = decode(z) - x
+    return -0.5 * ((miss**2).sum(-1) / sigma**2 + (np.asarray(z) ** 2).sum(-1))
 
 
 def ellipse(center: np.ndarray, chol: np.ndarray, radius: float = 2.0) -> np.ndarray:
