@@ -186,14 +186,18 @@ def microscope(z1: float) -> tuple[float, float]:
 
 
 def _axes(left: int, box: tuple, k: int) -> str:
-    names = [("z\u2081", "z\u2082"), ("x\u2081", "x\u2082"), ("(z\u2081 \u2212 g\u2081)/\u03c3",) * 2]
+    names = [
+        ("z\u2081", "z\u2082"),
+        ("x\u2081", "x\u2082"),
+        ("(z \u2212 g)/\u03c3, first", "second"),
+    ]
     texts = [
         (left, 216, "start", f"{box[0][0]:.1f}"),
         (left + 190, 216, "end", f"{box[0][1]:.1f}"),
         (left - 4, 200, "end", f"{box[1][0]:.1f}"),
         (left - 4, 20, "end", f"{box[1][1]:.1f}"),
         (left + 95, 232, "middle", names[k][0]),
-        (left - 4, 110, "end", names[k][1] if k < 2 else ""),
+        (left - 4, 110, "end", names[k][1]),
     ]
     return f'<path d="M{left} 10V200H{left + 190}" stroke="{GRAY}"/>' + "".join(
         f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="currentColor">'
