@@ -76,7 +76,7 @@ export function mount(root, data) {
   key(root, [["\u25cf", "orange", "z and f(z)"], ["\u2014", "blue", "full q"], ["\u254c", "orange", "diagonal q"], ["\u25a0", "gray", "exact posterior"]]);
   const row = el("div", { style: "display:flex;flex-wrap:wrap;gap:6px 10px" }, root);
   const panel = (label, draw) => canvas(el("div", { style: "flex:1 1 215px;min-width:0" }, row), {
-    ratio: 1.08,
+    ratio: (width) => (width > 420 ? 0.58 : 1.08), // alone in its row it need not be a square
     label,
     draw: (ctx, width, height) => draw(ctx, frame(width, height), data, state, colors(root)),
   });
