@@ -27,7 +27,7 @@ from vaelib.rosenblatt import (
 F64 = {"dtype": torch.float64}
 WEIGHTS = torch.tensor([0.6, 0.4], **F64)
 MEANS = torch.tensor([[-0.8, -0.6], [0.8, 0.6]], **F64)
-CHOLS = torch.tensor([[[0.7, 0.0], [0.5, 0.4]], [[0.7, 0.0], [-0.4, 0.5]]], **F64)
+CHOLS = torch.tensor([[[0.7, 0.0], [0.5, 0.4]], [[0.5, 0.0], [-0.4, 0.6]]], **F64)
 BUMPS = mixture(WEIGHTS, MEANS, CHOLS)
 RHO = 0.8
 TILTED = Target(
