@@ -51,9 +51,7 @@ class Target:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p*(x), (..., D) -> (...), nats."""
-        _check(self, x, "x")
-        terms = [c.log_pdf(x[..., i], x[..., :i]) for i, c in enumerate(self.conditionals)]
-        return torch.stack(terms).sum(0)
+        return _columns(self, x, lambda c, *at: c.log_pdf(*at)).sum(-1)
 
 
 def normal_cdf(z: Tensor) -> Tensor:
@@ -63,9 +61,7 @@ def normal_cdf(z: Tensor) -> Tensor:
 
 def conditional_cdf(target: Target, x: Tensor) -> Tensor:
     """F_i(x_i | x_1, ..., x_{i-1}) for every i: (..., D) -> (..., D)."""
-    _check(target, x, "x")
-    columns = [c.log_cdf(x[..., i], x[..., :i]) for i, c in enumerate(target.conditionals)]
-    return torch.stack(columns, -1).exp()
+    return _columns(target, x, lambda c, *at: c.log_cdf(*at)).exp()
 
 
 def decode_exact(target: Target, z: Tensor) -> Tensor:
@@ -75,9 +71,9 @@ def decode_exact(target: Target, z: Tensor) -> Tensor:
     """
     _check(target, z, "z")
     x = z[..., :0]
-    for i, conditional in enumerate(target.conditionals):
-        solve = conditional.decode or (lambda z, before, c=conditional: _invert(c, z, before))
-        x = torch.cat([x, solve(z[..., i], x)[..., None]], -1)
+    for i, c in enumerate(target.conditionals):
+        new = c.decode(z[..., i], x) if c.decode else _invert(c, z[..., i], x)
+        x = torch.cat([x, new[..., None]], -1)
     return x
 
 
@@ -90,14 +86,11 @@ def encode_exact(target: Target, x: Tensor) -> Tensor:
     if not torch.isfinite(log_px).all():
         where = x.detach()[~torch.isfinite(log_px)][0].tolist()
         raise ValueError(f"{target.name}: the density vanishes at x = {where}, g is not defined")
-    columns = []
-    for i, conditional in enumerate(target.conditionals):
-        at = x[..., i], x[..., :i]
-        if conditional.encode:
-            columns.append(conditional.encode(*at))
-        else:
-            columns.append(_normal_score(conditional.log_cdf(*at), conditional.log_sf(*at)))
-    return torch.stack(columns, -1)
+
+    def score(c: Conditional, *at: Tensor) -> Tensor:
+        return c.encode(*at) if c.encode else _normal_score(c.log_cdf(*at), c.log_sf(*at))
+
+    return _columns(target, x, score)
 
 
 def jac(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
@@ -195,27 +188,27 @@ def mixture(weights: Tensor, means: Tensor, chols: Tensor) -> Target:
             f"{tuple(chols.shape)} do not belong to one mixture: expected (K,), (K, D), (K, D, D)"
         )
 
-    def parts(i: int, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log weights, standardized x and log scales of the components: (..., K) each."""
-        log_w, eps = weights.log().expand(*x.shape, n_components), []
-        for j in range(i + 1):
-            shift = sum((chols[:, j, k] * eps[k] for k in range(j)), means[:, j])
-            value = (before[..., j] if j < i else x)[..., None]
-            eps.append((value - shift) / chols[:, j, j])
-            if j < i:
-                log_w = log_w - 0.5 * eps[j] ** 2 - chols[:, j, j].log()
-        return log_w.log_softmax(-1), eps[i], chols[:, i, i].log()
-
     def conditional(i: int) -> Conditional:
-        def over(of: Callable[[Tensor], Tensor], scaled: bool = False) -> Callable:
+        def mean_exp(log_f: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+            """log sum_k p(k | before) exp(log_f(standardized x))_k, as a function."""
+
             def value(x: Tensor, before: Tensor) -> Tensor:
-                log_w, eps, log_scale = parts(i, x, before)
-                return (log_w + of(eps) - scaled * log_scale).logsumexp(-1)
+                log_w, eps = weights.log(), []
+                for j, at in enumerate([*before.unbind(-1), x]):
+                    mean = means[:, j] + sum(chols[:, j, k] * e for k, e in enumerate(eps))
+                    eps.append((at[..., None] - mean) / chols[:, j, j])
+                    if j < i:
+                        log_w = log_w - 0.5 * eps[j] ** 2 - chols[:, j, j].log()
+                return (log_w.log_softmax(-1) + log_f(eps[i])).logsumexp(-1)
 
             return value
 
-        log_pdf = over(lambda e: -0.5 * (LOG_2PI + e**2), scaled=True)
-        return Conditional(over(log_ndtr), over(lambda e: log_ndtr(-e)), log_pdf)
+        log_scale = chols[:, i, i].log()
+        return Conditional(
+            log_cdf=mean_exp(log_ndtr),
+            log_sf=mean_exp(lambda eps: log_ndtr(-eps)),
+            log_pdf=mean_exp(lambda eps: -0.5 * (LOG_2PI + eps**2) - log_scale),
+        )
 
     return Target("mixture", tuple(conditional(i) for i in range(dim)))
 
@@ -225,6 +218,13 @@ def _check(target: Target, value: Tensor, name: str) -> None:
         raise ValueError(
             f"{target.name}: {name} has shape {tuple(value.shape)}, expected (..., {target.dim})"
         )
+
+
+def _columns(target: Target, x: Tensor, of: Callable[..., Tensor]) -> Tensor:
+    """of(conditional, x_i, before) for every i, side by side: (..., D) -> (..., D)."""
+    _check(target, x, "x")
+    columns = [of(c, x[..., i], x[..., :i]) for i, c in enumerate(target.conditionals)]
+    return torch.stack(columns, -1)
 
 
 def _normal_score(log_p: Tensor, log_s: Tensor) -> Tensor:
