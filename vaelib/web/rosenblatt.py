@@ -18,7 +18,7 @@ BEND, SPREAD = 0.5, 0.5  # of vaelib.rosenblatt.banana
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 REACH = 2.5  # of both coordinates of z
 DATA_X, DATA_Y = (-3.2, 3.2), (-2.4, 4.2)
-ORANGE, BLUE, GREEN, GRAY = "#d55e00", "#0072b2", "#009e73", "#767676"
+ORANGE, BLUE, GRAY = "#d55e00", "#0072b2", "#767676"
 OFFSETS = np.linspace(-8, 8, 161)  # of z_1, in standard deviations
 LOG_2PI = math.log(2 * math.pi)
 
@@ -173,10 +173,12 @@ def svg(z1: float, z2: float, sigma: float) -> str:
                 )
         parts.append(_axes(left, box, k))
     return (
-        '<svg viewBox="0 0 700 246" width="100%" style="max-width:700px" role="img" fill="none" '
+        '<svg viewBox="0 -16 700 262" width="100%" style="max-width:700px" role="img" fill="none" '
         'aria-label="Latent plane, banana and posterior" font-size="12">'
         '<clipPath id="rosenblatt-clip"><path d="M0 10H700V246H0Z"/></clipPath>'
-        f'<g clip-path="url(#rosenblatt-clip)">{"".join(parts)}</g></svg>'
+        f'<g clip-path="url(#rosenblatt-clip)">{"".join(parts)}</g>'
+        f'<g text-anchor="middle"><text x="540" y="0" fill="{BLUE}">\u2014 full q</text>'
+        f'<text x="640" y="0" fill="{ORANGE}">\u2013 \u2013 diagonal q</text></g></svg>'
     )
 
 
