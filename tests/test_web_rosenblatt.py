@@ -75,6 +75,15 @@ def test_log_posterior_is_highest_near_z_and_has_the_shape_of_q():
     assert log_p - log_p[0] == pytest.approx(-0.5 * (eps**2).sum(1), abs=0.15)
 
 
+@pytest.mark.parametrize("sigma", [0.1, 1.2])
+def test_log_posterior_is_the_log_joint_up_to_a_constant(sigma):
+    z = torch.tensor([[1.5, 0.5], [0.3, -1.0], [-2.0, 2.0]], dtype=torch.float64)
+    x = decode_exact(TARGET, z[:1])
+    joint = Gaussian(sigma).log_prob(decode_exact(TARGET, z), x) + log_standard_normal(z)
+    log_p = rosenblatt.log_posterior(z.numpy(), x[0].numpy(), sigma)
+    assert log_p - log_p[0] == pytest.approx((joint - joint[0]).numpy())
+
+
 def test_the_ellipse_is_two_standard_deviations_away():
     full, _ = rosenblatt.spreads(-1.0)
     points = rosenblatt.ellipse(np.array([1.0, 2.0]), full)
