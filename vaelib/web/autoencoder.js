@@ -1,7 +1,7 @@
 // Chapter 7: the exact denoiser and a trained one move a point of the plane, step by step.
 import { axes, canvas, choice, colors, disc, el, key, line, number, scale, stepper } from "./core.js";
 
-const SHORT = 1 / 3; // drawn length of an arrow over its length
+const LONGEST = 0.8; // of the distance between two arrows; longer ones are cut
 const SHADE = 64; // cells a side of the density
 const HINT = "Drag over the plane, or move the start with the arrow keys: shift for larger steps.";
 
@@ -154,14 +154,15 @@ function backdrop(back, curve, { stds, learned, extent, arrows }, s, box, width,
   ctx.strokeStyle = tone.gray;
   ctx.lineWidth = 4;
   line(ctx, curve.map(([c1, c2]) => [x(c1), y(c2)]));
-  ctx.lineWidth = 1.3;
   for (let i = 0; i < arrows; i++) {
     for (let j = 0; j < arrows; j++) {
       const at = [i, j].map((k) => ((k + 0.5) / arrows) * 2 * extent - extent);
       const best = bestDenoiser(curve, stds[s], at).map((v, c) => v - at[c]);
-      for (const [arrow, ink] of [[best, tone.fg], [arrowAt(learned, s, extent, at), tone.blue]]) {
+      for (const [arrow, ink, head] of [[best, tone.fg, 8], [arrowAt(learned, s, extent, at), tone.blue, 5]]) {
         ctx.strokeStyle = ctx.fillStyle = ink;
-        arrowFrom(ctx, [x(at[0]), y(at[1])], [x(at[0] + SHORT * arrow[0]), y(at[1] + SHORT * arrow[1])]);
+        ctx.lineWidth = head / 3 - 0.2; // the exact arrow below, the trained one thinner on top
+        const cut = Math.min(1, (LONGEST * 2 * extent) / arrows / Math.hypot(...arrow));
+        arrowFrom(ctx, [x(at[0]), y(at[1])], [x(at[0] + cut * arrow[0]), y(at[1] + cut * arrow[1])], head);
       }
     }
   }
@@ -191,12 +192,12 @@ function shade(ctx, curve, std, extent, box, tone) {
 }
 
 /** A line with a head at its end, as large as its length allows. */
-function arrowFrom(ctx, start, end) {
+function arrowFrom(ctx, start, end, size) {
   line(ctx, [start, end]);
   const [dx, dy] = [end[0] - start[0], end[1] - start[1]];
   const length = Math.hypot(dx, dy);
   if (length < 1) return;
-  const head = Math.min(5, 0.6 * length);
+  const head = Math.min(size, 0.7 * length);
   const [ux, uy] = [(dx / length) * head, (dy / length) * head];
   ctx.beginPath();
   ctx.moveTo(...end);

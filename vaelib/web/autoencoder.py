@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from vaelib.web import View, picture
 
-START = (1.2, 0.9)
+START = (1.0, 0.1)
 N_STEPS = 30
 ARROWS = 13  # a side of the grid of arrows that is drawn
-SHORT = 1 / 3  # drawn length of an arrow over its length
+LONGEST = 0.8  # of the distance between two arrows; longer ones are cut
 INKS = ("#222222", "#0072b2")  # exact and trained; as fg and blue in autoencoder.js
 
 
@@ -138,11 +138,14 @@ def svg(curve: NDArray, std: float, field: NDArray, extent: float, ways: NDArray
     at = np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 2)
     parts = [_line(px(curve), "#767676", 4, "")]
     fields = best_denoiser(at, curve, std) - at, arrow_at(field, extent, at)
-    for arrow, ink in zip(fields, INKS, strict=True):
-        for (x, y), (u, v) in zip(px(at), px(at + SHORT * arrow), strict=True):
+    longest = LONGEST * 2 * extent / ARROWS
+    for arrow, ink, width in zip(fields, INKS, (3, 1.2), strict=True):
+        length = np.linalg.norm(arrow, axis=1, keepdims=True)
+        end = at + arrow * np.minimum(1, longest / np.maximum(length, 1e-9))
+        for (x, y), (u, v) in zip(px(at), px(end), strict=True):
             parts.append(
-                f'<path d="M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}" stroke="{ink}" stroke-width="1.2"/>'
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.5" fill="{ink}"/>'
+                f'<path d="M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}" stroke="{ink}" stroke-width="{width}"/>'
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{width}" fill="{ink}"/>'
             )
     for way, ink, dash in zip(ways, INKS, ("", "6 4"), strict=True):
         points = px(way[: step + 1])
