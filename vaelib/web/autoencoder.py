@@ -139,13 +139,13 @@ def svg(curve: NDArray, std: float, field: NDArray, extent: float, ways: NDArray
     parts = [_line(px(curve), "#767676", 4, "")]
     fields = best_denoiser(at, curve, std) - at, arrow_at(field, extent, at)
     longest = LONGEST * 2 * extent / ARROWS
-    for arrow, ink, width in zip(fields, INKS, (3, 1.2), strict=True):
+    for arrow, ink, wide in zip(fields, INKS, (3, 1.2), strict=True):
         length = np.linalg.norm(arrow, axis=1, keepdims=True)
         end = at + arrow * np.minimum(1, longest / np.maximum(length, 1e-9))
         for (x, y), (u, v) in zip(px(at), px(end), strict=True):
             parts.append(
-                f'<path d="M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}" stroke="{ink}" stroke-width="{width}"/>'
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{width}" fill="{ink}"/>'
+                f'<path d="M{x:.1f} {y:.1f}L{u:.1f} {v:.1f}" stroke="{ink}" stroke-width="{wide}"/>'
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{wide}" fill="{ink}"/>'
             )
     for way, ink, dash in zip(ways, INKS, ("", "6 4"), strict=True):
         points = px(way[: step + 1])
