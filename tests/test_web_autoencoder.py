@@ -69,6 +69,13 @@ def test_little_noise_leads_to_a_datum_and_much_noise_between_them():
     assert web.off_curve(TWO, far[0, -1]) > 0.7
 
 
+def test_the_trained_point_follows_its_own_field():
+    field = np.broadcast_to([0.02, -0.01], (5, 5, 2))
+    way = web.walks(TWO, 1.0, field, EXTENT, (0.1, 0.2))[1]
+    steps = np.arange(web.N_STEPS + 1)[:, None]
+    assert np.allclose(way, (0.1, 0.2) + steps * (0.02, -0.01))
+
+
 def test_every_exact_step_climbs_the_noised_density():
     """The step x <- r*(x) is mean shift, which never goes downhill."""
     curve = np.random.default_rng(2).normal(size=(30, 2))
