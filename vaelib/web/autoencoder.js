@@ -1,0 +1,234 @@
+// Chapter 7: the exact denoiser and a trained one move a point of the plane, step by step.
+import { axes, canvas, choice, colors, disc, el, key, line, number, scale, stepper } from "./core.js";
+
+const LONGEST = 0.8; // of the distance between two arrows; longer ones are cut
+const SHADE = 64; // cells a side of the density
+const HINT = "Drag over the plane, or move the start with the arrow keys: shift for larger steps.";
+
+/** An array (K, 2) as a list of points. */
+export function pairs({ values, shape: [n] }) {
+  return Array.from({ length: n }, (_, k) => [values[2 * k], values[2 * k + 1]]);
+}
+
+/** Squared distance from each point of the curve, and the least of them. */
+function squaresTo(curve, [x1, x2]) {
+  const squares = curve.map(([c1, c2]) => (x1 - c1) ** 2 + (x2 - c2) ** 2);
+  return { squares, least: Math.min(...squares) };
+}
+
+/** The posterior mean of the clean point. */
+export function bestDenoiser(curve, std, x) {
+  const { squares, least } = squaresTo(curve, x);
+  let [total, m1, m2] = [0, 0, 0];
+  curve.forEach(([c1, c2], k) => {
+    const w = Math.exp((least - squares[k]) / (2 * std ** 2));
+    total += w;
+    m1 += w * c1;
+    m2 += w * c2;
+  });
+  return [m1 / total, m2 / total];
+}
+
+/** The arrow of trained denoiser number `s` at x: linear between grid points, clamped outside. */
+export function arrowAt({ values, shape: [, side] }, s, extent, x) {
+  const last = side - 1;
+  const place = x.map((v) => Math.max(0, Math.min(1, (v + extent) / (2 * extent))) * last);
+  const [i, j] = place.map((p) => Math.min(Math.floor(p), last - 1));
+  const [u, v] = [place[0] - i, place[1] - j];
+  const at = (a, b, c) => values[2 * ((s * side + a) * side + b) + c];
+  return [0, 1].map((c) => (1 - u) * ((1 - v) * at(i, j, c) + v * at(i, j + 1, c)) +
+    u * ((1 - v) * at(i + 1, j, c) + v * at(i + 1, j + 1, c)));
+}
+
+/** Where the exact and the trained denoiser have moved the point after each step. */
+export function walks(curve, stds, learned, extent, s, start, steps) {
+  const ways = [[start], [start]];
+  for (let t = 0; t < steps; t++) {
+    ways[0].push(bestDenoiser(curve, stds[s], ways[0][t]));
+    const [x1, x2] = ways[1][t];
+    const [d1, d2] = arrowAt(learned, s, extent, [x1, x2]);
+    ways[1].push([x1 + d1, x2 + d2]);
+  }
+  return ways;
+}
+
+/** The sentence under the picture. */
+export function sentence(curve, std, ways, step) {
+  const where = ["exact", "trained"].map((name, k) => {
+    const [x1, x2] = ways[k][step];
+    const off = Math.sqrt(squaresTo(curve, [x1, x2]).least);
+    return `${name} (${number(x1)}, ${number(x2)}), ${number(off)} from the curve`;
+  });
+  return `Noise ${number(std)}, step ${step} of ${ways[0].length - 1}: ${where.join("; ")}.`;
+}
+
+export function mount(root, data) {
+  const curve = pairs(data.curve);
+  const { stds, learned, extent } = data;
+  const state = { s: 1, start: data.start, step: 0, ways: null };
+  const back = { node: document.createElement("canvas"), mark: "" };
+  key(root, [["\u2501", "gray", "data"], ["\u25cf", "fg", "exact denoiser"], ["\u25a0", "blue", "trained denoiser (dashed)"]]);
+  const plane = el("div", {
+    role: "slider", tabindex: 0, "aria-roledescription": "point on a plane",
+    "aria-label": "Start of the walk: arrow keys move it, with shift in larger steps",
+    "aria-valuemin": -extent, "aria-valuemax": extent,
+    style: "max-width:480px;margin:0 auto;touch-action:pinch-zoom;cursor:crosshair;border-radius:4px",
+  }, root);
+  const box = (width, height) => ({ left: 44, top: 8, right: width - 8, bottom: height - 44 });
+  const map = canvas(plane, {
+    ratio: 1, label: "The curve, the density of the noised data, arrows of both denoisers and the ways of a point",
+    draw(ctx, width, height) {
+      const tone = colors(root);
+      ctx.drawImage(backdrop(back, curve, data, state.s, box(width, height), width, height, tone), 0, 0, width, height);
+      drawWays(ctx, box(width, height), extent, state, tone);
+    },
+  });
+  el("p", { style: "margin:4px 0 0;color:var(--vw-muted);font-size:13px", text: HINT }, root);
+  const noise = choice(root, {
+    values: stds, start: stds[1], label: "Noise level", show: (s) => `noise level s = ${s}`,
+    onChange: () => { state.s = stds.indexOf(noise.value()); again(); },
+  });
+  const walk = () => walks(curve, stds, learned, extent, state.s, state.start, data.steps);
+  state.ways = walk();
+  const steps = stepper(root, {
+    n: data.steps + 1, label: "Step", milliseconds: 300,
+    onStep(t) {
+      state.step = t;
+      map.redraw();
+      return sentence(curve, stds[state.s], state.ways, t);
+    },
+  });
+  function again() {
+    state.ways = walk();
+    plane.setAttribute("aria-valuenow", state.start[0].toFixed(2));
+    plane.setAttribute("aria-valuetext", `Start at (${state.start.map((v) => number(v)).join(", ")})`);
+    steps.show(0);
+  }
+  function move(x1, x2) {
+    state.start = [x1, x2].map((v) => Math.max(-extent, Math.min(extent, v)));
+    again();
+  }
+  function follow(event) {
+    const area = map.node.getBoundingClientRect();
+    const { left, top, right, bottom } = box(area.width, area.height);
+    const u = (event.clientX - area.left - left) / (right - left);
+    const v = (event.clientY - area.top - top) / (bottom - top);
+    move(extent * (2 * u - 1), extent * (1 - 2 * v));
+  }
+  plane.addEventListener("pointerdown", (event) => {
+    plane.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  plane.addEventListener("pointermove", (event) => {
+    if (plane.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  plane.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own shortcuts
+    const by = event.shiftKey ? 0.5 : 0.1;
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
+    if (!way) return;
+    move(state.start[0] + by * way[0], state.start[1] + by * way[1]);
+    event.preventDefault();
+  });
+  again();
+}
+
+/** Density, curve and arrows, drawn once for each noise level, size and theme. */
+function backdrop(back, curve, { stds, learned, extent, arrows }, s, box, width, height, tone) {
+  const density = window.devicePixelRatio || 1;
+  const mark = [s, width, height, density, tone.fg].join();
+  if (back.mark === mark) return back.node;
+  back.mark = mark;
+  back.node.width = width * density;
+  back.node.height = height * density;
+  const ctx = back.node.getContext("2d");
+  ctx.scale(density, density);
+  ctx.font = "12px system-ui, sans-serif";
+  const range = [-extent, extent];
+  shade(ctx, curve, stds[s], extent, box, tone);
+  const { x, y } = axes(ctx, box, range, range, { xLabel: "x\u2081", yLabel: "x\u2082", tone });
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
+  ctx.clip();
+  ctx.strokeStyle = tone.gray;
+  ctx.lineWidth = 4;
+  line(ctx, curve.map(([c1, c2]) => [x(c1), y(c2)]));
+  for (let i = 0; i < arrows; i++) {
+    for (let j = 0; j < arrows; j++) {
+      const at = [i, j].map((k) => ((k + 0.5) / arrows) * 2 * extent - extent);
+      const best = bestDenoiser(curve, stds[s], at).map((v, c) => v - at[c]);
+      for (const [arrow, ink, head] of [[best, tone.fg, 8], [arrowAt(learned, s, extent, at), tone.blue, 5]]) {
+        ctx.strokeStyle = ctx.fillStyle = ink;
+        ctx.lineWidth = head / 3 - 0.2; // the exact arrow below, the trained one thinner on top
+        const cut = Math.min(1, (LONGEST * 2 * extent) / arrows / Math.hypot(...arrow));
+        arrowFrom(ctx, [x(at[0]), y(at[1])], [x(at[0] + cut * arrow[0]), y(at[1] + cut * arrow[1])], head);
+      }
+    }
+  }
+  ctx.restore();
+  return back.node;
+}
+
+function shade(ctx, curve, std, extent, box, tone) {
+  const cell = [(box.right - box.left) / SHADE, (box.bottom - box.top) / SHADE];
+  const heights = [];
+  for (let i = 0; i < SHADE; i++) {
+    for (let j = 0; j < SHADE; j++) {
+      const at = [i, j].map((k) => ((k + 0.5) / SHADE) * 2 * extent - extent);
+      heights.push(squaresTo(curve, at).squares.reduce((sum, q) => sum + Math.exp(-q / (2 * std ** 2)), 0));
+    }
+  }
+  const top = Math.max(...heights);
+  ctx.fillStyle = tone.gray;
+  heights.forEach((h, k) => {
+    const [i, j] = [Math.floor(k / SHADE), k % SHADE];
+    const [px, nextX] = [i, i + 1].map((n) => Math.round(box.left + n * cell[0]));
+    const [py, nextY] = [j + 1, j].map((n) => Math.round(box.bottom - n * cell[1]));
+    ctx.globalAlpha = (0.45 * h) / top;
+    ctx.fillRect(px, py, nextX - px, nextY - py);
+  });
+  ctx.globalAlpha = 1;
+}
+
+/** A line with a head at its end, as large as its length allows. */
+function arrowFrom(ctx, start, end, size) {
+  line(ctx, [start, end]);
+  const [dx, dy] = [end[0] - start[0], end[1] - start[1]];
+  const length = Math.hypot(dx, dy);
+  if (length < 1) return;
+  const head = Math.min(size, 0.7 * length);
+  const [ux, uy] = [(dx / length) * head, (dy / length) * head];
+  ctx.beginPath();
+  ctx.moveTo(...end);
+  ctx.lineTo(end[0] - ux - 0.5 * uy, end[1] - uy + 0.5 * ux);
+  ctx.lineTo(end[0] - ux + 0.5 * uy, end[1] - uy - 0.5 * ux);
+  ctx.fill();
+}
+
+function drawWays(ctx, box, extent, { ways, step }, tone) {
+  if (!ways) return;
+  const x = scale([-extent, extent], [box.left, box.right]);
+  const y = scale([-extent, extent], [box.bottom, box.top]);
+  [tone.fg, tone.blue].forEach((ink, k) => {
+    const points = ways[k].slice(0, step + 1).map(([x1, x2]) => [x(x1), y(x2)]);
+    for (const [color, width] of [[tone.bg, 5], [ink, 2.5]]) {
+      ctx.strokeStyle = color;
+      ctx.lineWidth = width;
+      ctx.setLineDash(k ? [6, 4] : []);
+      line(ctx, points);
+    }
+    ctx.setLineDash([]);
+    const [px, py] = points.at(-1);
+    ctx.fillStyle = ink;
+    ctx.strokeStyle = tone.bg;
+    ctx.lineWidth = 2;
+    if (k === 0) {
+      disc(ctx, px, py, 8);
+      ctx.stroke();
+    } else {
+      ctx.fillRect(px - 4.5, py - 4.5, 9, 9);
+      ctx.strokeRect(px - 4.5, py - 4.5, 9, 9);
+    }
+  });
+}
