@@ -3,6 +3,7 @@
 digits()       scikit-learn's bundled handwritten digits, brought to 28 x 28: always there
 mnist()        MNIST in torchvision's layout under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
+phantoms()     brain slices drawn by a program, with lesions and their exact masks
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from vaelib import runtime
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
 from vaelib.data.mnist import files, has_mnist, mnist
+from vaelib.data.phantoms import Phantoms, phantoms
 
 
 def handwritten() -> Dataset:
@@ -38,10 +40,12 @@ __all__ = [
     "DataError",
     "Dataset",
     "ImageSet",
+    "Phantoms",
     "digits",
     "files",
     "handwritten",
     "has_mnist",
     "mnist",
+    "phantoms",
     "to_unit",
 ]
