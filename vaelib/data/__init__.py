@@ -3,6 +3,7 @@
 digits()       scikit-learn's bundled handwritten digits, brought to 28 x 28: always there
 mnist()        MNIST in torchvision's layout under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
+faces()        portraits drawn from exact attributes; draw_faces() draws any table of them
 phantoms()     brain slices drawn by a program, with lesions and their exact masks
 """
 
@@ -13,6 +14,7 @@ from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
 from vaelib.data.mnist import files, has_mnist, mnist
 from vaelib.data.phantoms import Phantoms, phantoms
+from vaelib.data.portraits import Portraits, draw_faces, faces
 
 
 def handwritten() -> Dataset:
@@ -41,7 +43,10 @@ __all__ = [
     "Dataset",
     "ImageSet",
     "Phantoms",
+    "Portraits",
     "digits",
+    "draw_faces",
+    "faces",
     "files",
     "handwritten",
     "has_mnist",

@@ -137,7 +137,7 @@ def _draw(known, row, coef, grain) -> tuple[ndarray, ...]:
 
 
 def _lesion(brain: anatomy.Brain, lesion: dict[str, ndarray]) -> tuple[ndarray, ndarray]:
-    """Distance to the outline of each lesion, far away where healthy; shade in units of contrast."""
+    """Distance to the outline of each lesion, and its shade in units of the contrast."""
     kinds = [lesion["kind"] == i for i in range(len(KINDS) + 1)]
     center_u, center_v = _place(brain, lesion)
     u, v = brain.u - center_u, brain.v - center_v

@@ -82,6 +82,13 @@ def step(x: ndarray, low: float, high: float) -> ndarray:
     return t * t * (3 - 2 * t)
 
 
+def bump(x: ndarray, y: ndarray) -> ndarray:
+    """A soft spot: 1 in its middle, about exp(-x^2 - y^2), exactly 0 from radius 2 on."""
+    q = np.maximum(1 - 0.25 * (x * x + y * y), 0)
+    q *= q
+    return q * q
+
+
 def mix(a: ndarray, b: ndarray, share: ndarray) -> ndarray:
     """a where `share` is 0, b where it is 1."""
     return a + (b - a) * share
