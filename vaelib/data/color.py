@@ -19,8 +19,8 @@ def palette(anchors: tuple, place: ndarray) -> ndarray:
 
 
 def hue(place: ndarray, level: float, swing: float) -> ndarray:
-    """A color (n, 3, 1, 1) of the color wheel, `swing` around the gray of `level`."""
-    turn = 2 * np.pi * (place[:, None] + rgb(0.0, 0.33, 0.67))
+    """A color (n, 3, 1, 1), `swing` around the gray of `level`, on 0.85 of the color wheel."""
+    turn = 2 * np.pi * (0.85 * place[:, None] + rgb(0.0, 0.33, 0.67))
     return np.float32(level) + np.float32(swing) * np.cos(turn)
 
 

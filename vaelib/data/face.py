@@ -143,7 +143,7 @@ def _relief(head: Head) -> ndarray:
     dark += 0.34 * bump((np.abs(nose) - 0.032 * big) / 0.016, (Y - 0.178) / 0.011)
     dark += 0.13 * bump((np.abs(nose) - 0.068 * big) / 0.012, (Y - 0.155) / 0.032)
     dark += 0.10 * bump((side - EYE_X) / 0.12, (Y - EYE_Y + 0.05) / 0.055)
-    dark += 0.09 * bump(X / 0.08, (Y - MOUTH_Y - 0.115) / 0.022)
+    dark += 0.09 * bump(X / 0.08, (Y - MOUTH_Y - 0.12) / 0.022)
     dark += 0.10 * step(Y, 0.42, 0.62)
     old = step(p["age"], 0.25, 1.0)
     dark += 0.20 * old * bump((side - EYE_X) / 0.07, (Y - EYE_Y - 0.092) / 0.014)
@@ -152,7 +152,7 @@ def _relief(head: Head) -> ndarray:
     dark += 0.17 * folds * bump(fold / 0.016, (Y - 0.24) / 0.06)
     wave = np.cos((Y + 0.30 + 0.12 * X * X) * (2 * np.pi / 0.075))
     dark += 0.09 * old * np.maximum(wave, 0) ** 3 * bump(X / 0.2, (Y + 0.30) / 0.085)
-    crow = np.cos((Y - EYE_Y - 0.01) / (side - 0.16) * 7) * bump(
+    crow = np.cos((Y - EYE_Y - 0.01) / (np.maximum(side, 0.28) - 0.16) * 7) * bump(
         (side - 0.345) / 0.03, (Y - EYE_Y) / 0.05
     )
     return dark + 0.10 * old * np.where(side > 0.28, crow, 0)
@@ -161,11 +161,11 @@ def _relief(head: Head) -> ndarray:
 def _mouth(canvas: ndarray, head: Head) -> None:
     p, edge, X = head.p, head.edge, head.X
     smile, y = p["smile"], head.Y - MOUTH_Y
-    wide = 0.160 + 0.035 * smile
+    wide = 0.175 + 0.04 * smile
     r = np.minimum((X / wide) ** 2, 2)
     arch = 1 - r
-    middle = np.where(smile > 0, -0.080, -0.042).astype(np.float32) * smile * (r - 0.45)
-    gap = 0.075 * step(smile, 0.15, 1.0) * arch
+    middle = np.where(smile > 0, -0.105, -0.055).astype(np.float32) * smile * (r - 0.45)
+    gap = 0.095 * step(smile, 0.15, 1.0) * arch
     top = middle - (0.018 + 0.018 * p["lips"]) * np.sqrt(np.maximum(arch, 0)) * (
         1 - 0.3 * bump(X / 0.03, 0)
     )
@@ -244,7 +244,7 @@ LAYERS = (
     (_bust, 0.2, 1.0),
     (_ears, -0.15, 0.25),
     (_skin, -0.68, 0.68),
-    (hair.beard, -0.1, 0.75),
+    (hair.beard, -0.15, 0.75),
     (_mouth, 0.18, 0.58),
     (_eyes, -0.16, 0.12),
     (hair.brows, -0.25, -0.05),

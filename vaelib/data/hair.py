@@ -104,6 +104,7 @@ def beard(canvas: ndarray, head: Head) -> None:
     full = head.p["beard"]
     cheek = bump((head.side - 0.19) / 0.09, 0)
     line = 0.215 + 0.07 * cheek - 1.3 * np.maximum(head.side - 0.28, 0)
+    line = np.maximum(line, -0.05)
     top = step(head.Y - line, -0.05 + 0.02 * full, 0.05 - 0.02 * full)
     hairs = full * np.sin(46 * angle(head.X, 0.1 + head.Y))
     dense = 0.35 * step(full, 0.0, 0.2) + 0.6 * step(full, 0.1, 0.8)

@@ -35,8 +35,9 @@ class Phantoms:
     """Slices with their truth.
 
     images.labels: 0 healthy, 1 to 3 as in KINDS. masks (N, D) bool: the pixels whose center
-    lies in the lesion; none where healthy. contrast (N,): brightness of the lesion above white
-    matter, as a share of the full scale. radius (N,), in half widths of the image. Both are 0
+    lies in the lesion; none where healthy, or where a lesion fits between the centers.
+    contrast (N,): brightness of the lesion above white matter, as a share of the full scale.
+    radius (N,): of the outline without its lobes, in half widths of the image. Both are 0
     where healthy.
     """
 
