@@ -164,7 +164,7 @@ def _mouth(canvas: ndarray, head: Head) -> None:
     wide = 0.175 + 0.04 * smile
     r = np.minimum((X / wide) ** 2, 2)
     arch = 1 - r
-    middle = np.where(smile > 0, -0.105, -0.055).astype(np.float32) * smile * (r - 0.45)
+    middle = np.where(smile > 0, -0.092, -0.050).astype(np.float32) * smile * (r - 0.45)
     gap = 0.095 * step(smile, 0.15, 1.0) * arch
     top = middle - (0.018 + 0.018 * p["lips"]) * np.sqrt(np.maximum(arch, 0)) * (
         1 - 0.3 * bump(X / 0.03, 0)
@@ -177,11 +177,12 @@ def _mouth(canvas: ndarray, head: Head) -> None:
     level = level + 0.16 * bump((X - 0.04 * p["light"]) / 0.05, (y - low + 0.022) / 0.014)
     paint(canvas, tone * level[:, None], cover(lips, edge))
     open_ = np.maximum(np.maximum(middle - y, y - middle - gap), inside + 0.01)
-    share = cover(open_, edge) * step(smile, 0.15, 0.3)
+    wide_open = step(gap, 0.012, 0.055)  # a thin slit shows no teeth
+    share = cover(open_, edge) * wide_open
     teeth = step(-(y - middle - 0.78 * gap), -0.01, 0.01)
     paint(canvas, mix(rgb(0.35, 0.10, 0.11), rgb(0.97, 0.95, 0.92), teeth[:, None]), share)
     line = np.maximum(np.abs(y - middle) - 0.004, inside - 0.008)
-    paint(canvas, tone * np.float32(0.38), 0.8 * cover(line, edge))
+    paint(canvas, tone * np.float32(0.38), (0.8 - 0.5 * wide_open) * cover(line, edge))
 
 
 def _eyes(canvas: ndarray, head: Head) -> None:

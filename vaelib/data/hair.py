@@ -51,7 +51,13 @@ def outline(head: Head) -> ndarray:
 
 def _end(p: dict[str, ndarray]) -> ndarray:
     """Where the hair ends, below the middle of the image."""
-    return -0.10 + 1.10 * p["hair_length"]
+    return 0.02 + 0.98 * p["hair_length"]
+
+
+def _fade(head: Head) -> ndarray:
+    """Short hair grows thin above the ears; (n, S, 1)."""
+    short = 1 - step(head.p["hair_length"], 0.0, 0.3)
+    return 1 - short * (1 - step(_end(head.p) - head.Y, -0.02, 0.20))
 
 
 def strands(head: Head) -> ndarray:
@@ -68,7 +74,7 @@ def strands(head: Head) -> ndarray:
 def behind(canvas: ndarray, head: Head) -> None:
     """The hair at the back, in the shade."""
     level = 0.48 + 0.25 * head.light + 0.5 * head.strands
-    paint(canvas, head.hair * level[:, None], cover(head.mane, head.edge))
+    paint(canvas, head.hair * level[:, None], _fade(head) * cover(head.mane, head.edge))
 
 
 def front(canvas: ndarray, head: Head) -> None:
@@ -86,7 +92,7 @@ def front(canvas: ndarray, head: Head) -> None:
     shadow = cover(np.maximum(head.outline, line - 0.05), 4 * head.edge)
     paint(canvas, 0.6 * canvas, 0.35 * shadow)
     level = 0.62 + 0.50 * head.light + head.strands
-    paint(canvas, head.hair * level[:, None], cover(shape, head.edge))
+    paint(canvas, head.hair * level[:, None], _fade(head) * cover(shape, head.edge))
 
 
 def brows(canvas: ndarray, head: Head) -> None:
@@ -108,6 +114,6 @@ def beard(canvas: ndarray, head: Head) -> None:
     top = step(head.Y - line, -0.05 + 0.02 * full, 0.05 - 0.02 * full)
     hairs = full * np.sin(46 * angle(head.X, 0.1 + head.Y))
     dense = 0.35 * step(full, 0.0, 0.2) + 0.6 * step(full, 0.1, 0.8)
-    level = 0.52 + 0.42 * head.light + 0.045 * hairs
+    level = 0.52 + 0.42 * head.light + 0.03 * hairs
     share = dense * top * cover(head.outline - 0.05 * full, 1.6 * head.edge)
     paint(canvas, 0.9 * head.hair * level[:, None], share)
