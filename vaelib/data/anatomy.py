@@ -122,10 +122,10 @@ class Brain:
         front, t = segment(side, v, (mid, -0.08), (mid + 0.09 * swell, -0.30 - 0.05 * swell))
         front = front - 0.043 * swell * left * (0.75 + 0.35 * t)
         body, _ = segment(side, v, (mid, -0.10), (mid + 0.03, 0.16))
-        body = (
-            body - 0.048 * swell * left * step(level, 0.3, 0.6) + 0.2 * step(-level, -0.45, -0.25)
-        )
-        back, t = segment(side, v, (0.14, 0.16), (0.20 + 0.07 * swell, 0.40 + 0.06 * swell))
+        body = body - 0.048 * swell * left * step(level, 0.3, 0.6)
+        body = body + 0.2 * step(-level, -0.45, -0.25)  # none in low slices
+        bend = mix(0.14, mid + 0.03, step(level, 0.3, 0.6))
+        back, t = segment(side, v, (bend, 0.16), (0.20 + 0.07 * swell, 0.40 + 0.06 * swell))
         back = back - 0.058 * swell * left * (1.0 - 0.45 * t)
         third, _ = segment(u, v, (0, 0.0), (0, 0.17))
         third = third - 0.012 - 0.016 * p["atrophy"] + 0.4 * step(level, 0.3, 0.42)

@@ -144,7 +144,7 @@ def _lesion(brain: anatomy.Brain, lesion: dict[str, ndarray]) -> tuple[ndarray, 
     u, v = brain.u - center_u, brain.v - center_v
     away, radius = length(u, v), np.maximum(lesion["radius"], 1e-3)
     lobes = _lobes(u / (away + 1e-6), v / (away + 1e-6), [lesion[k] for k in "cde"])
-    rough = np.where(kinds[1], np.float32(1), np.float32(0.3))
+    rough = np.where(kinds[1], np.float32(1), np.float32(0.15))
     wobble = rough * lobes + 0.10 * kinds[1].astype(np.float32) * brain.rough
     distance = away - radius * (1 + wobble)
     distance = np.maximum(distance, -brain.depth)  # never beyond the skull
