@@ -237,9 +237,9 @@ def test_what_cannot_be_drawn_is_refused(options, message):
         phantoms(**{"n": 2, **options})
 
 
-@pytest.mark.slow
-def test_ten_thousand_brains_take_seconds():
-    """The goal is 20 s on two cores; three times that much CPU is a mistake in the drawing."""
+def test_brains_are_drawn_fast():
+    """The goal is 20 s for 10,000 on two cores; three times that much CPU is a mistake."""
+    phantoms(10)
     start = time.process_time()
-    phantoms(10_000)
-    assert time.process_time() - start < 60
+    phantoms(1000)
+    assert time.process_time() - start < 6

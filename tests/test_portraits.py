@@ -312,9 +312,9 @@ def test_a_table_out_of_range_is_refused_by_place(table):
         draw_faces(table[:0])
 
 
-@pytest.mark.slow
-def test_ten_thousand_faces_take_seconds():
-    """The goal is 20 s on two cores; three times that much CPU is a mistake in the drawing."""
+def test_faces_are_drawn_fast():
+    """The goal is 20 s for 10,000 on two cores; three times that much CPU is a mistake."""
+    faces(10)
     start = time.process_time()
-    faces(10_000)
-    assert time.process_time() - start < 60
+    faces(1000)
+    assert time.process_time() - start < 6

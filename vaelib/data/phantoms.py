@@ -1,8 +1,11 @@
 """Brain phantoms: axial slices drawn by a program, with lesions of three kinds and exact masks.
 
-No anatomy of a person is in them. Head, skull, cortical folds, ventricles, deep gray matter,
-tissue contrast, bias field and noise vary; a lesion is added to the finished tissue. So the
-same seed with `lesion=None` gives the healthy twin of every image.
+No anatomy of a person is in them, and a lesion is drawn after its kind, not simulated: what a
+detector scores here says how it works, not what it would find in patients.
+
+Head, skull, cortical folds, ventricles, deep gray matter, tissue contrast, bias field and noise
+vary; a lesion is added to the finished tissue. So the same seed with `lesion=None` gives the
+healthy twin of every image.
 
 Image i depends on the seed and on i only: the first k of n images are the set of k images,
 and neither `lesion_share` nor any option of the lesions moves the anatomy or the noise.

@@ -82,10 +82,11 @@ def faces(
 ) -> Portraits:
     """n portraits of size x size in color, bytes, with their attributes.
 
-    All attributes are independent, except that `confounding`, in [-1, 1], ties the two that
-    `tie` names: it is the correlation of their Gaussian copula. Each keeps its own
-    distribution, and at 1 either one determines the other. chunk: how many to draw at once;
-    it changes nothing. Raises DataError for what cannot be drawn.
+    All attributes are independent, those of skin, hair and eyes too, as in no population.
+    `confounding`, in [-1, 1], ties the two that `tie` names: it is the correlation of their
+    Gaussian copula. Each keeps its own distribution, and at 1 the second is a function of the
+    first that never falls. chunk: how many to draw at once; it
+    changes nothing. Raises DataError for what cannot be drawn.
     """
     shapes.check_count(n, size, chunk)
     (stream,) = shapes.streams(seed, 1)
