@@ -122,7 +122,7 @@ def _skin(canvas: ndarray, head: Head) -> None:
     p = head.p
     level = 0.60 + 0.47 * head.light - _relief(head)
     blush = bump((head.side - 0.26) / 0.11, (head.Y - 0.17) / 0.08)
-    blush = (0.20 + 0.20 * np.maximum(p["smile"], 0)) * blush
+    blush = (0.20 + 0.14 * p["smile"]) * blush
     color = shaded(head.tone, level, blush)
     gloss = bump((head.X - 0.10 * p["light"]) / 0.14, (head.Y + 0.34) / 0.09)
     color += (0.06 * gloss)[:, None]
@@ -164,7 +164,7 @@ def _mouth(canvas: ndarray, head: Head) -> None:
     wide = 0.175 + 0.04 * smile
     r = np.minimum((X / wide) ** 2, 2)
     arch = 1 - r
-    middle = np.where(smile > 0, -0.092, -0.050).astype(np.float32) * smile * (r - 0.45)
+    middle = np.where(smile > 0, -0.098, -0.055).astype(np.float32) * smile * (r - 0.45)
     gap = 0.095 * step(smile, 0.15, 1.0) * arch
     top = middle - (0.018 + 0.018 * p["lips"]) * np.sqrt(np.maximum(arch, 0)) * (
         1 - 0.3 * bump(X / 0.03, 0)

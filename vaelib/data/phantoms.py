@@ -132,7 +132,9 @@ def _draw(known, row, coef, grain) -> tuple[ndarray, ...]:
     distance, shade = _lesion(brain, lesion)
     share = cover(distance, brain.edge) * np.minimum(1, lesion["contrast"] / FULL)
     tissue = brain.tissue + share * (brain.white + lesion["contrast"] * shade - brain.tissue)
-    coil = np.exp(known["bias"] * field(coef[:, anatomy.N_COEF :].reshape(n, BIAS, BIAS), size))
+    coil = np.exp(
+        known["bias"] * field(coef[:, anatomy.N_COEF :].reshape(n, BIAS, BIAS), size, low=1)
+    )
     # The magnitude of a complex signal with noise in both parts, as in a scanner.
     image = length(tissue * coil + known["noise"] * grain[:, 0], known["noise"] * grain[:, 1])
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).reshape(n, -1)
