@@ -72,6 +72,7 @@ data: $(READY)  ## bring the data sets to VAELIB_DATA (default: the user cache),
 
 bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py
+	$(BIN)/python benchmarks/bench_drawn.py
 	$(BIN)/python benchmarks/bench_estimators.py
 	$(BIN)/python benchmarks/bench_images.py
 	$(BIN)/python benchmarks/bench_train.py

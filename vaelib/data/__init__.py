@@ -5,6 +5,8 @@ mnist()        MNIST in torchvision's layout under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
 brain()        brain MRI slices, a folder for each kind, under VAELIB_DATA
 celeba()       aligned faces with a table of attributes, under VAELIB_DATA
+faces()        portraits drawn from exact attributes; draw_faces() draws any table of them
+phantoms()     brain slices drawn by a program, with lesions and their exact masks
 """
 
 from pathlib import Path
@@ -15,6 +17,8 @@ from vaelib.data.celeba import Faces, celeba, has_celeba
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
 from vaelib.data.mnist import files, has_mnist, mnist
+from vaelib.data.phantoms import Phantoms, phantoms
+from vaelib.data.portraits import Portraits, draw_faces, faces
 
 
 def handwritten() -> Dataset:
@@ -43,14 +47,19 @@ __all__ = [
     "Dataset",
     "Faces",
     "ImageSet",
+    "Phantoms",
+    "Portraits",
     "brain",
     "celeba",
     "digits",
+    "draw_faces",
+    "faces",
     "files",
     "handwritten",
     "has_brain",
     "has_celeba",
     "has_mnist",
     "mnist",
+    "phantoms",
     "to_unit",
 ]

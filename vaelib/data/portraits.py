@@ -1,0 +1,151 @@
+"""Portraits: faces of nobody, drawn from a table of attributes that is known exactly.
+
+draw_faces(attributes) is a function of the table alone: change one column and draw again, and
+the pair differs by that attribute and nothing else. faces(n) draws the table too. Row i depends
+on the seed and on i only: the first k of n faces are the set of k faces.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy import ndarray
+from torch import Tensor
+
+from vaelib.data import face, shapes
+from vaelib.data.common import DataError, ImageSet
+
+# What varies, and its range. Uniform over it, except for `glasses` and `beard`.
+ATTRIBUTES = {
+    "smile": (-1, 1),  # corners of the mouth down .. a broad smile that shows the teeth
+    "glasses": (0, 1),  # without or with; between them, see-through
+    "frame": (0, 1),  # of the glasses, worn or not: round .. square
+    "beard": (0, 1),  # none, stubble .. full
+    "blond": (0, 1),  # black, brown .. blond
+    "red": (0, 1),
+    "hair_length": (0, 1),  # cropped .. below the shoulders
+    "curl": (0, 1),  # smooth .. wavy
+    "parting": (-1, 1),  # left .. right
+    "fringe": (0, 1),
+    "age": (0, 1),  # lines, gray hair, a higher forehead
+    "roundness": (0, 1),  # of the face
+    "yaw": (-1, 1),  # 24 degrees to the left .. to the right
+    "light": (-1, 1),  # from the left .. from the right
+    "skin": (0, 1),  # pale .. dark
+    "eyes": (0, 1),  # brown, green .. blue
+    "brows": (0, 1),  # thin .. thick
+    "nose": (0, 1),  # small .. large
+    "lips": (0, 1),  # thin .. full
+    "backdrop": (0, 1),  # hue
+    "clothes": (0, 1),  # hue
+}
+GLASSES_SHARE, BEARD_SHARE = 0.35, 0.4
+
+
+@dataclass(frozen=True)
+class Portraits:
+    """Faces with their truth: attributes (N, A) float32, columns as in names; labels are 0."""
+
+    images: ImageSet
+    attributes: Tensor
+    names: tuple[str, ...] = tuple(ATTRIBUTES)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """One attribute of all faces: (N,). Raises DataError for an unknown name."""
+        return self.attributes[:, position(name)]
+
+
+def position(name: str) -> int:
+    """The column of an attribute. Raises DataError, with the nearest name, for an unknown one."""
+    names = list(ATTRIBUTES)
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"no attribute {name!r}, expected one of {', '.join(names)}.{hint}")
+    return names.index(name)
+
+
+def faces(
+    n: int,
+    *,
+    seed: int = 0,
+    size: int = 64,
+    confounding: float = 0.0,
+    tie: tuple[str, str] = ("smile", "blond"),
+    chunk: int | None = None,
+) -> Portraits:
+    """n portraits of size x size in color, bytes, with their attributes.
+
+    All attributes are independent, those of skin, hair and eyes too, as in no population.
+    `confounding`, in [-1, 1], ties the two that `tie` names: it is the correlation of their
+    Gaussian copula. Each keeps its own distribution, and at 1 the second is a function of the
+    first that never falls. chunk: how many to draw at once; it
+    changes nothing. Raises DataError for what cannot be drawn.
+    """
+    shapes.check_count(n, size, chunk)
+    (stream,) = shapes.streams(seed, 1)
+    uniform = stream.random((n, len(ATTRIBUTES)))
+    table = torch.from_numpy(_attributes(_tied(uniform, confounding, tie)))
+    return Portraits(draw_faces(table, size=size, chunk=chunk), table)
+
+
+def draw_faces(attributes: Tensor, *, size: int = 64, chunk: int | None = None) -> ImageSet:
+    """The faces of a table (N, A), columns as in ATTRIBUTES: images (3, size, size).
+
+    Raises DataError for a table of another shape and for a value outside its range.
+    """
+    _check_table(attributes)
+    shapes.check_count(len(attributes), size, chunk)
+    table = attributes.numpy(force=True).astype(np.float32)
+    pixels = np.empty((len(table), 3 * size * size), np.uint8)
+    for part in shapes.chunks(len(table), size, chunk):
+        columns = table[part].T[:, :, None, None]
+        image = face.draw(dict(zip(ATTRIBUTES, columns, strict=True)), size)
+        pixels[part] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).reshape(len(image), -1)
+    labels = torch.zeros(len(table), dtype=torch.int64)
+    return ImageSet(torch.from_numpy(pixels), labels, (3, size, size))
+
+
+def _tied(uniform: ndarray, confounding: float, tie: tuple[str, str]) -> ndarray:
+    """Uniform numbers (n, A) whose two named columns have a Gaussian copula."""
+    if not -1 <= confounding <= 1:
+        raise DataError(f"confounding is {confounding!r}, expected a correlation in [-1, 1]")
+    if len(tie) != 2 or tie[0] == tie[1]:
+        raise DataError(f"tie is {tie!r}, expected the names of two different attributes")
+    first, second = (position(name) for name in tie)
+    if confounding:
+        a, b = torch.special.ndtri(torch.from_numpy(uniform[:, [first, second]])).T
+        both = confounding * a + (1 - confounding**2) ** 0.5 * b
+        uniform[:, second] = torch.special.ndtr(both).numpy()
+    return uniform
+
+
+def _attributes(uniform: ndarray) -> ndarray:
+    """Uniform numbers (n, A) brought to the distribution of each attribute; all increase."""
+    low, high = np.array(list(ATTRIBUTES.values()), float).T
+    table = low + uniform * (high - low)
+    glasses, beard = position("glasses"), position("beard")
+    table[:, glasses] = uniform[:, glasses] >= 1 - GLASSES_SHARE
+    table[:, beard] = np.maximum(0, 1 - (1 - uniform[:, beard]) / BEARD_SHARE)
+    return table.astype(np.float32)
+
+
+def _check_table(attributes: Tensor) -> None:
+    shape = tuple(attributes.shape)
+    if len(shape) != 2 or shape[1] != len(ATTRIBUTES):
+        raise DataError(f"attributes have shape {shape}, expected (N, {len(ATTRIBUTES)})")
+    low, high = torch.tensor(list(ATTRIBUTES.values()), dtype=attributes.dtype).T
+    wrong = ~((attributes >= low) & (attributes <= high))
+    if wrong.any():
+        row, col = wrong.nonzero()[0].tolist()
+        name, (least, most) = list(ATTRIBUTES.items())[col]
+        raise DataError(
+            f"{name} of row {row} is {attributes[row, col]:.4g}, expected [{least}, {most}]: "
+            "clamp what you add to an attribute."
+        )
