@@ -223,8 +223,8 @@ def test_the_share_of_lesions_and_of_kinds():
         ({"size": 1000}, "size is 1000, expected a whole number, 16 to 512"),
         ({"chunk": 0}, "chunk is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"lesion": "gliom"}, "lesion is 'gliom', expected one of any, glioma, .*'glioma'"),
-        ({"lesion": "xyz"}, "lesion is 'xyz', expected one of any, glioma, meningioma"),
+        ({"lesion": "gliom"}, "lesion is 'gliom': did you mean glioma"),
+        ({"lesion": "xyz"}, "lesion is 'xyz'.* None or one of any, glioma, meningioma"),
         ({"lesion_share": 1.5}, r"lesion_share is 1\.5, expected a probability"),
         ({"lesion_share": float("nan")}, "lesion_share is nan, expected a probability"),
         ({"contrast": (0.5, 0.2)}, r"contrast is \(0\.5, 0\.2\), expected \(lowest, highest\)"),
@@ -243,3 +243,12 @@ def test_brains_are_drawn_fast():
     start = time.process_time()
     phantoms(1000)
     assert time.process_time() - start < 6
+
+
+def test_a_subset_keeps_images_masks_and_sizes_together():
+    found = phantoms(40, size=16)
+    healthy = found[found.images.labels == 0]
+    assert 0 < len(healthy) < 40
+    assert not healthy.masks.any()
+    assert not healthy.contrast.any()
+    assert not healthy.radius.any()

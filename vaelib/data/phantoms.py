@@ -13,7 +13,6 @@ and neither `lesion_share` nor any option of the lesions moves the anatomy or th
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from vaelib.data import anatomy, shapes
-from vaelib.data.common import DataError, ImageSet
+from vaelib.data.common import DataError, ImageSet, near
 from vaelib.data.shapes import cover, field, length, step
 
 # Labels 1, 2, 3; label 0 is a healthy brain.
@@ -51,6 +50,12 @@ class Phantoms:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, index) -> Phantoms:
+        """A subset, by slice, index tensor or mask."""
+        return Phantoms(
+            self.images[index], self.masks[index], self.contrast[index], self.radius[index]
+        )
 
 
 def phantoms(
@@ -99,9 +104,10 @@ def phantoms(
 def _check(lesion: str | None, share: float) -> None:
     kinds = ("any", *KINDS)
     if lesion is not None and lesion not in kinds:
-        near = difflib.get_close_matches(str(lesion), kinds, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"lesion is {lesion!r}, expected one of {', '.join(kinds)}, or None.{hint}")
+        known = ", ".join(kinds)
+        raise DataError(
+            f"lesion is {lesion!r}, expected None or one of {known}{near(lesion, kinds)}"
+        )
     if not 0 <= share <= 1:
         raise DataError(
             f"lesion_share is {share!r}, expected a probability in [0, 1]; "

@@ -7,7 +7,6 @@ on the seed and on i only: the first k of n faces are the set of k faces.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from vaelib.data import face, shapes
-from vaelib.data.common import DataError, ImageSet
+from vaelib.data.common import DataError, ImageSet, near
 
 # What varies, and its range. Uniform over it, except for `glasses` and `beard`.
 ATTRIBUTES = {
@@ -56,7 +55,11 @@ class Portraits:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, name: str) -> Tensor:
+    def __getitem__(self, index) -> Portraits:
+        """A subset, by slice, index tensor or mask."""
+        return Portraits(self.images[index], self.attributes[index])
+
+    def value(self, name: str) -> Tensor:
         """One attribute of all faces: (N,). Raises DataError for an unknown name."""
         return self.attributes[:, position(name)]
 
@@ -65,9 +68,7 @@ def position(name: str) -> int:
     """The column of an attribute. Raises DataError, with the nearest name, for an unknown one."""
     names = list(ATTRIBUTES)
     if name not in names:
-        near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"no attribute {name!r}, expected one of {', '.join(names)}.{hint}")
+        raise DataError(f"no attribute {name!r}{near(name, names)}. There are {', '.join(names)}")
     return names.index(name)
 
 
