@@ -104,9 +104,8 @@ def phantoms(
 def _check(lesion: str | None, share: float) -> None:
     kinds = ("any", *KINDS)
     if lesion is not None and lesion not in kinds:
-        known = ", ".join(kinds)
         raise DataError(
-            f"lesion is {lesion!r}, expected None or one of {known}{near(lesion, kinds)}"
+            f"lesion is {lesion!r}{near(lesion, kinds)} Expected None or one of {', '.join(kinds)}"
         )
     if not 0 <= share <= 1:
         raise DataError(
