@@ -30,7 +30,7 @@ from vaelib.model import VAE
 from vaelib.objective import linear_to
 from vaelib.train import Checkpoints, fit
 
-EPOCHS, PER_EPOCH = 3, 4
+EPOCHS, PER_EPOCH = 2, 4
 POINTS = 6  # places in the writing of one file where a run can be killed
 
 

@@ -97,7 +97,8 @@ class _Log:
         kept = checkpoints.kept()
         if kept and resume is False:
             raise CheckpointError(
-                f"{checkpoints.folder} holds a run at step {kept[-1]}: go on with it (--resume), "
+                f"{checkpoints.folder} holds a run at step {kept[-1]}: go on with it "
+                "(resume=True, or --resume in a shell), "
                 "or take another folder."
             )
         if kept or type(resume) is int:

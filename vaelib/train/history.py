@@ -36,6 +36,7 @@ class History:
     training images, while the weights moved), whatever weight the training put on the KL.
     `val_log_lik` and `val_kl` are those of the validation images after each epoch, with the
     same noise every time; None without such images. A run that ended early has fewer entries.
+    `seconds` are those of all its parts, where it was interrupted and resumed.
     """
 
     beta: Tensor
@@ -43,12 +44,13 @@ class History:
     kl: Tensor
     val_log_lik: Tensor | None = None
     val_kl: Tensor | None = None
+    seconds: float = 0.0
 
     @classmethod
-    def of(cls, rows: list[list[float]]) -> History:
+    def of(cls, rows: list[list[float]], seconds: float) -> History:
         """From one row of 3 or 5 numbers an epoch."""
         columns = torch.tensor(rows, dtype=torch.float32).reshape(len(rows), -1).T
-        return cls(*columns) if len(rows) else cls(*torch.zeros(3, 0))
+        return cls(*(columns if len(rows) else torch.zeros(3, 0)), seconds=seconds)
 
     @property
     def elbo(self) -> Tensor:

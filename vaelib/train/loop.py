@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -78,6 +79,7 @@ class Training:
         self.rows: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch, self.ended = 0, False
+        self.seconds = 0.0
 
     @property
     def taken(self) -> int:
@@ -87,7 +89,7 @@ class Training:
     @property
     def history(self) -> History:
         """The epochs that are over."""
-        return History.of(self.rows)
+        return History.of(self.rows, self.seconds)
 
     def steps(self) -> Iterator[None]:
         """Take the steps that are left, one for each `next`.
@@ -95,6 +97,7 @@ class Training:
         Raises FloatingPointError at the step whose loss is not finite or has exploded, before
         the weights follow it.
         """
+        begin = time.perf_counter() - self.seconds
         while self.epoch < self.settings.epochs and not self.ended:
             self.generator.set_state(self.order_state)
             order = torch.randperm(len(self.pixels), generator=self.generator).to(self.device)
@@ -105,6 +108,7 @@ class Training:
                 self.step += 1
                 if self.step == self.per_epoch:
                     self._end_epoch()
+                self.seconds = time.perf_counter() - begin
                 yield
         self.model.eval()
 

@@ -62,6 +62,7 @@ def pack(run: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
         "beta_sum": run.beta_sum,
         "best_epoch": run.best_epoch,
         "ended": run.ended,
+        "seconds": run.seconds,
         "validation_seed": run.validation_seed,
     }
     return tensors, facts
@@ -90,6 +91,7 @@ def unpack(run: Training, tensors: Mapping[str, Tensor], facts: Mapping) -> None
     run.first_loss = math.nan if facts["first_loss"] is None else facts["first_loss"]
     run.beta_sum, run.best_epoch = facts["beta_sum"], facts["best_epoch"]
     run.ended, run.validation_seed = facts["ended"], facts["validation_seed"]
+    run.seconds = facts["seconds"]
 
 
 def compare(mine: Mapping[str, object], theirs: Mapping[str, object], where: object) -> None:
