@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from vaelib import runtime
+
 # A rank that is silent for so long has failed; torchrun then ends the others.
 SILENCE = timedelta(seconds=25)
 START = timedelta(minutes=30)  # ranks may decode a data set first
@@ -76,7 +78,11 @@ def ranks() -> Iterator[Alone]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(dist.get_node_local_rank())
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=START)
+    store, rank, size = next(dist.rendezvous("env://", timeout=START))
+    # After a restart the store still holds the addresses of the dead: use other names.
+    store = dist.PrefixStore(f"start-{runtime.n_restarts()}", store)
+    backend = "nccl" if cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=START)
     dist.barrier()
     yield Ranks(dist.new_group(timeout=SILENCE))
     dist.destroy_process_group()  # not after an error: the peers may wait for ever
