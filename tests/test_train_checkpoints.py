@@ -218,6 +218,7 @@ def test_a_step_that_is_not_there_is_named(folder):
 
 
 CHANGES = {
+    "generator": {"seed": 1},
     "lr": {"lr": 2e-2},
     "epochs": {"epochs": 4},
     "batch_size": {"batch_size": 4},

@@ -49,8 +49,8 @@ class History:
     @classmethod
     def of(cls, rows: list[list[float]], seconds: float) -> History:
         """From one row of 3 or 5 numbers an epoch."""
-        columns = torch.tensor(rows, dtype=torch.float32).reshape(len(rows), -1).T
-        return cls(*(columns if len(rows) else torch.zeros(3, 0)), seconds=seconds)
+        columns = torch.tensor(rows, dtype=torch.float32).T if rows else torch.zeros(3, 0)
+        return cls(*columns, seconds=seconds)
 
     @property
     def elbo(self) -> Tensor:

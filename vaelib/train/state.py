@@ -28,6 +28,7 @@ def plan(run: Training) -> dict[str, object]:
     return {
         **settings,
         "beta": schedule if many <= 1000 else hashlib.sha256(repr(schedule).encode()).hexdigest(),
+        "generator": run.validation_seed,  # its first draw
         "likelihood": repr(run.lik),
         "network": {name: list(value.shape) for name, value in run.model.state_dict().items()},
         "training images": _fingerprint(run.pixels),
