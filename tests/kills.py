@@ -19,10 +19,12 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from vaelib import files, runtime
 from vaelib.likelihood import Bernoulli
@@ -31,6 +33,7 @@ from vaelib.objective import linear_to
 from vaelib.train import Checkpoints, fit
 
 EPOCHS, PER_EPOCH = 2, 4
+PATIENCE = 120  # seconds; a child that hangs ends by SIGALRM and counts as one that differs
 POINTS = 6  # places in the writing of one file where a run can be killed
 
 
@@ -123,6 +126,7 @@ def child(folder: Path, at: int = 0, where: int = 0, seconds: float = 0.0):
     if pid == 0:
         try:
             os.close(read)
+            signal.alarm(PATIENCE)
             if at:
                 doomed(at, where)
             os.write(write, train(folder, write))
@@ -137,7 +141,7 @@ def child(folder: Path, at: int = 0, where: int = 0, seconds: float = 0.0):
     with os.fdopen(read, "rb") as pipe:
         told = pipe.read()
     status = os.waitpid(pid, 0)[1]
-    killed = os.WIFSIGNALED(status)
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     end = b"" if status else told[-32:]
     told = told if status else told[:-32]
     steps = [int.from_bytes(told[i : i + 4], "little") for i in range(0, len(told), 4)]
@@ -153,6 +157,9 @@ def strangers(folder: Path) -> int:
 def campaign(kind: str, n: int, seed: int = 0) -> dict[str, int]:
     """n kills of this kind, and what came of them."""
     random.seed(seed)
+    # The lock and the watch of progress bars are shared with forks: a dead one would keep them.
+    tqdm.set_lock(threading.RLock())
+    tqdm.monitor_interval = 0
     home = Path(tempfile.mkdtemp(prefix="kills-"))
     try:
         read, write = os.pipe()
@@ -181,6 +188,8 @@ def campaign(kind: str, n: int, seed: int = 0) -> dict[str, int]:
                 after = strangers(folder)
                 count["orphans after start"] = max(count["orphans after start"], after)
             shutil.rmtree(folder, ignore_errors=True)
+            if killed and count["kills"] % 100 == 0:
+                print(count, file=sys.stderr, flush=True)
         return count
     finally:
         shutil.rmtree(home, ignore_errors=True)

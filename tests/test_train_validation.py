@@ -153,7 +153,7 @@ class Exploding(Gaussian):
         return super().log_prob(out, x) * scale
 
 
-@pytest.mark.parametrize("value", [1e6, math.inf, math.nan])
+@pytest.mark.parametrize("value", [1e6, math.inf, -math.inf, math.nan])
 def test_the_run_stops_at_the_step_and_its_weights_are_those_before(value):
     g = gen()
     model = VAE(9, (8,), 2, generator=g)

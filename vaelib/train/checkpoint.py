@@ -55,7 +55,9 @@ class Checkpoints:
         """
         path = self._path(step)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                files.flush_folder(self.folder.parent)
             sha256 = write_tensors(path, tensors, {**facts, "version": VERSION, "step": step})
             beside = {"step": step, "sha256": sha256}
             files.write_whole(path.with_suffix(".json"), json.dumps(beside).encode() + b"\n")

@@ -141,7 +141,7 @@ class Training:
         if math.isnan(self.first_loss):
             self.first_loss = loss
         most = EXPLODED * max(abs(self.first_loss), self.model.data_dim)
-        if not loss <= most:  # not a number, infinite, or exploded
+        if not (math.isfinite(loss) and loss <= most):
             raise FloatingPointError(
                 f"epoch {self.epoch}, step {self.step}: E log p(x|z) = {log_lik:.4g}, "
                 f"KL = {kl:.4g} nats per example, {self.first_loss:.4g} was the first loss. "
