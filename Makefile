@@ -19,7 +19,7 @@ UNIT     = $(WORKERS) tests -m "not book"
 NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test unit notebooks browser lint pair data bench lock clean
+.PHONY: help env book execute html test unit notebooks browser lint pair data bench kill lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_estimators.py
 	$(BIN)/python benchmarks/bench_images.py
 	$(BIN)/python benchmarks/bench_train.py
+
+kill: $(READY)  ## kill 2,000 training runs at random moments and count what is lost
+	OMP_NUM_THREADS=1 $(BIN)/python tests/kills.py steps 1000
+	OMP_NUM_THREADS=1 $(BIN)/python tests/kills.py writes 1000
 
 lock: $(READY)  ## resolve pyproject.toml anew into requirements.lock and environment.yml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(EXTRAS) --generate-hashes \

@@ -29,8 +29,8 @@ MAY_IMPORT = {
     "estimators": {"gaussian"},
     "rosenblatt": {"gaussian"},
     "objective": {"gaussian", "likelihood", "model"},
-    "train": {"data", "files", "likelihood", "model", "objective", "runtime"},
-    "pretrained": {"files", "model", "runtime"},
+    "train": {"data", "files", "likelihood", "model", "objective", "pretrained", "runtime"},
+    "pretrained": {"files", "model"},
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},
 }
 DRAWING = {"matplotlib", "matplotlib_inline", "seaborn"}

@@ -212,7 +212,8 @@ def test_images_of_the_wrong_size_are_refused(pixels):
 
 
 def test_a_run_that_diverges_says_so(pixels):
-    with pytest.raises(FloatingPointError, match=r"epoch \d+: .*smaller learning rate than 1e\+30"):
+    message = r"epoch \d+, step \d+: .*smaller learning rate than 1e\+30"
+    with pytest.raises(FloatingPointError, match=message):
         small_run(pixels, lr=1e30, epochs=5)
 
 

@@ -102,6 +102,11 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
+def n_restarts() -> int:
+    """How often torchrun has started this process again after a rank had failed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
 def progress(total: int, what: str) -> tqdm:
     """A progress bar on a terminal, nothing elsewhere; `with` it, and `update(n)` it."""
     from tqdm import tqdm

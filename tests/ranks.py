@@ -1,0 +1,62 @@
+"""A small run for torchrun: trains, and rank 0 writes what came of it.
+
+    torchrun --nproc-per-node 2 tests/ranks.py FOLDER [RANK STEP]
+
+With RANK and STEP that rank kills itself at that step, the first time it is there.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from vaelib import runtime
+from vaelib.likelihood import Bernoulli
+from vaelib.model import VAE
+from vaelib.objective import linear_to
+from vaelib.train import Checkpoints, History, fit
+from vaelib.train.distributed import Alone, ranks
+
+
+def run(folder: Path, peers: Alone, dies_at: int | None = None) -> tuple[VAE, History]:
+    """Six epochs of five steps, a checkpoint at every step."""
+
+    class Mortal(Checkpoints):
+        def is_due(self, step: int) -> bool:
+            mark = folder / "died"
+            if step == dies_at and not mark.exists():
+                mark.write_text(str(time.time()))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().is_due(step)
+
+    gen = runtime.generator(0)
+    model = VAE(16, (8,), 2, generator=gen)
+    pixels = torch.rand(85, 16, generator=runtime.generator(1))
+    history = fit(
+        model, Bernoulli(), pixels[:80], validation=pixels[80:], epochs=6, batch_size=16,
+        lr=1e-3, n_samples=2, beta=linear_to(2.0), clip_norm=100.0, generator=gen,
+        checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True, ranks=peers,
+    )  # fmt: skip
+    return model, history
+
+
+def main() -> None:
+    """One rank."""
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    with ranks() as peers:
+        dies = len(sys.argv) > 2 and int(sys.argv[2]) == peers.rank
+        model, history = run(folder, peers, int(sys.argv[3]) if dies else None)
+        if peers.rank == 0:
+            weights = [p.tolist() for p in model.parameters()]
+            columns = {k: v.tolist() for k, v in vars(history).items() if k != "seconds"}
+            end = {"size": peers.size, "weights": weights, "history": columns}
+            (folder / "end.json").write_text(json.dumps(end))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Trained weights in safetensors files, a card beside each; nothing is ever unpickled.
+
+    NAME.safetensors   the weights
+    NAME.json          the card: what they are, how they were made, the SHA-256 of the weights
+
+Whoever alters one of the two, or mixes up two pairs, is found out by the hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from vaelib import files
+from vaelib.model import VAE
+
+LONGEST_HEADER = 10_000_000  # bytes; thousands of tensors need less
+
+
+class WeightsError(ValueError):
+    """A file of tensors that is refused: which, what is wrong with it, what to do."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What stands beside a file of weights. `metrics` are in nats per example unless they say."""
+
+    data: str
+    command: str
+    device: str
+    seconds: float
+    metrics: Mapping[str, float]
+    likelihood: str
+    data_dim: int = 0
+    hidden: tuple[int, ...] = ()
+    latent_dim: int = 0
+    full_covariance: bool = False
+    sha256: str = ""
+
+    def network(self) -> VAE:
+        """The network that the card describes, without memory for its weights."""
+        with torch.device("meta"):
+            return VAE(
+                self.data_dim, self.hidden, self.latent_dim, full_covariance=self.full_covariance
+            )
+
+
+def save(path: Path, model: VAE, card: Card) -> Card:
+    """Write the weights of `model` and their card; returns the card, completed.
+
+    The sizes of the network and the hash are filled in here. Raises WeightsError for weights
+    that are not finite, OSError where the disk is full; then both files are as they were, or
+    their hashes say that they don't belong together.
+    """
+    tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    bad = [name for name, value in tensors.items() if not value.isfinite().all()]
+    if bad:
+        raise WeightsError(f"{path} was not written: {bad[0]} holds values that are not finite")
+    content = serialize(_apart(tensors))
+    card = replace(
+        card,
+        data_dim=model.data_dim,
+        hidden=tuple(model.hidden),
+        latent_dim=model.latent_dim,
+        full_covariance=model.full_covariance,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(path, content)
+    files.write_whole(card_path(path), json.dumps(asdict(card), indent=2).encode() + b"\n")
+    return card
+
+
+def load(path: Path) -> tuple[VAE, Card]:
+    """The network with its weights, on the CPU and in eval mode, and its card.
+
+    Raises WeightsError for a missing card, another hash, and whatever differs from the card:
+    a name, a shape, a type, a value that is not finite.
+    """
+    card = read_card(card_path(path))
+    tensors, _ = read_tensors(path, card.sha256)
+    model = card.network()
+    _compare(path, tensors, model.state_dict())
+    # copies of their own: a slice of the file may lie at any address
+    model.load_state_dict(_apart(tensors), assign=True)
+    return model.eval(), card
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of these weights lies: the same name, .json."""
+    return path.with_suffix(".json")
+
+
+def read_card(path: Path) -> Card:
+    """The card in this file. Raises WeightsError when it is missing or incomplete."""
+    try:
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict) or found.keys() != {f.name for f in fields(Card)}:
+            raise ValueError("its entries are not those of a card")
+        sizes = [found["data_dim"], found["latent_dim"], *found["hidden"]]
+        if not all(type(n) is int and 0 < n < 2**24 for n in sizes):
+            raise ValueError(f"sizes {sizes} of a network are no positive whole numbers")
+        return Card(**{**found, "hidden": tuple(found["hidden"])})
+    except FileNotFoundError:
+        raise WeightsError(f"{path} is missing: weights are not loaded without a card") from None
+    except (OSError, ValueError, TypeError) as problem:
+        raise WeightsError(f"{path} is no card of weights: {problem}") from problem
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: object) -> str:
+    """One whole file of tensors with `facts` (whatever JSON can hold) in its header; its hash."""
+    apart = _apart({name: value.detach().cpu() for name, value in tensors.items()})
+    content = serialize(apart, {"facts": json.dumps(facts)})
+    files.write_whole(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_tensors(path: Path, sha256: str) -> tuple[dict[str, Tensor], object]:
+    """The tensors and the facts of a safetensors file, None where it has no facts.
+
+    Raises WeightsError for a missing file, another hash than `sha256`, a broken header.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise WeightsError(f"{path} cannot be read: {problem.strerror or problem}") from problem
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise WeightsError(
+            f"{path} has SHA-256 {found[:12]}..., expected {str(sha256)[:12]}...: it is truncated, "
+            "altered, or belongs to another card. Copy it anew."
+        )
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(len(content) - 8, LONGEST_HEADER):
+        raise WeightsError(
+            f"{path} announces a header of {length:,} bytes and has {max(len(content) - 8, 0):,} "
+            "in all: no safetensors file, or a truncated one"
+        )
+    try:
+        facts = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("facts", "null")
+        return parse(content), json.loads(facts)
+    except (SafetensorError, ValueError, AttributeError, TypeError, KeyError) as problem:
+        raise WeightsError(f"{path} is no safetensors file: {problem}") from problem
+
+
+def _compare(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name in expected.keys() - found.keys():
+        raise WeightsError(f"{path} has no tensor {name}, which the network on its card needs")
+    for name in found.keys() - expected.keys():
+        raise WeightsError(f"{path} has a tensor {name}, unknown to the network on its card")
+    for name, tensor in found.items():
+        for what in ("shape", "dtype"):
+            got, wanted = getattr(tensor, what), getattr(expected[name], what)
+            if got != wanted:
+                raise WeightsError(f"{path}: {name} has {what} {got}, expected {wanted}")
+        if not math.isfinite(tensor.sum().item()) and not tensor.isfinite().all():
+            raise WeightsError(f"{path}: {name} holds values that are not finite")
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.contiguous().clone() for name, value in tensors.items()}

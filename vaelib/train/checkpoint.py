@@ -1,0 +1,134 @@
+"""Checkpoints that are whole or not there; the newest and the one before are kept.
+
+    00000468.safetensors   all tensors of the run, its other facts in the header
+    00000468.json          step, and the SHA-256 of the first; written last, so it says "whole"
+
+Steps are counted from the start of the run. Whoever is killed while writing leaves no more
+than two files that belong to no checkpoint; the next start takes them away.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from vaelib import files
+from vaelib.pretrained import WeightsError, read_tensors, write_tensors
+
+KEPT = 2
+VERSION = 1
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written or used: which, why, and what to do instead."""
+
+
+class Checkpoints:
+    """A folder of checkpoints of one run; one run at a time may write there.
+
+    `fit` writes one when `seconds` have passed since the last, or after every `steps` steps
+    where they are given, and one at the end.
+    """
+
+    def __init__(self, folder: Path | str, seconds: float = 60.0, steps: int | None = None):
+        self.folder, self.seconds, self.steps = Path(folder), seconds, steps
+        self._written = time.monotonic()
+
+    def is_due(self, step: int) -> bool:
+        """Whether the run should write one after this step."""
+        if self.steps is not None:
+            return step % self.steps == 0
+        return time.monotonic() - self._written >= self.seconds
+
+    def kept(self) -> list[int]:
+        """The steps of the checkpoints that are there, in order, damaged ones too."""
+        return sorted(int(p.stem) for p in self.folder.glob("*.json") if p.stem.isdecimal())
+
+    def save(self, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
+        """Write one, then take away all but the newest two.
+
+        Raises CheckpointError when it cannot be written; the older ones are as they were.
+        """
+        path = self._path(step)
+        try:
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                files.flush_folder(self.folder.parent)
+            sha256 = write_tensors(path, tensors, {**facts, "version": VERSION, "step": step})
+            beside = {"step": step, "sha256": sha256}
+            files.write_whole(path.with_suffix(".json"), json.dumps(beside).encode() + b"\n")
+            for old in [s for s in self.kept() if s < step][: -(KEPT - 1)]:
+                # first the file that says "whole"
+                self._path(old).with_suffix(".json").unlink()
+                self._path(old).unlink(missing_ok=True)
+        except OSError as problem:
+            raise CheckpointError(
+                f"the checkpoint of step {step} cannot be kept in {self.folder}: "
+                f"{problem.strerror or problem}. Free some space, or move the folder; then "
+                f"{self._offer(step)}"
+            ) from problem
+        self._written = time.monotonic()
+
+    def load(self, step: int | None = None) -> tuple[dict[str, Tensor], dict]:
+        """Tensors and facts of the newest checkpoint, or of the one of this step.
+
+        Raises CheckpointError when there is none or it is damaged, and names the one to take.
+        """
+        kept = self.kept()
+        if not kept or (step is not None and step not in kept):
+            there = f"there are those of steps {kept}" if kept else "there is none"
+            raise CheckpointError(f"no checkpoint of step {step} in {self.folder}: {there}")
+        step = kept[-1] if step is None else step
+        try:
+            return self._read(step)
+        except WeightsError as problem:
+            raise CheckpointError(f"{problem} For now, {self._offer(step)}") from problem
+
+    def drop_after(self, step: int) -> None:
+        """Take away what is newer than this step: the run goes on from here."""
+        for newer in [s for s in self.kept() if s > step]:
+            self._path(newer).with_suffix(".json").unlink()
+            self._path(newer).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Take away what a killed writer left; returns how many files that were."""
+        whole = {self._path(step).name for step in self.kept()}
+        left = [p for p in self.folder.glob("*.safetensors") if p.stem.isdecimal()]
+        left = [p for p in left if p.name not in whole]
+        for name in ("safetensors", "json"):
+            for part in self.folder.glob(f".*.{name}.*-*"):
+                pid = part.name.rsplit(".", 1)[1].split("-")[0]
+                if pid.isdecimal() and not files.is_alive(int(pid)):
+                    left.append(part)
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"{step:08d}.safetensors"
+
+    def _read(self, step: int) -> tuple[dict[str, Tensor], dict]:
+        path = self._path(step)
+        beside = path.with_suffix(".json")
+        try:
+            sha256 = json.loads(beside.read_bytes())["sha256"]
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise WeightsError(f"{beside} is damaged: {problem}.") from problem
+        tensors, facts = read_tensors(path, sha256)
+        if not isinstance(facts, dict) or facts.get("version") != VERSION:
+            raise WeightsError(f"{path} is no checkpoint of version {VERSION}.")
+        return tensors, facts
+
+    def _offer(self, step: int) -> str:
+        """What to do when the checkpoint of this step is of no use."""
+        for older in reversed([s for s in self.kept() if s < step]):
+            try:
+                self._read(older)
+            except WeightsError:
+                continue
+            return f"the checkpoint of step {older} is whole: resume from it (--resume {older})."
+        return "there is no older one that is whole: start anew in another folder."

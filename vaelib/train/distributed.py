@@ -1,0 +1,88 @@
+"""One process or many: each takes its share of every batch, all keep the same weights.
+
+`torchrun --nproc-per-node N -m vaelib.train PRESET` starts the many, on 127.0.0.1 unless told
+otherwise: gloo between CPUs, NCCL between CUDA devices. All draw the same order and the same
+noise and use their own rows, so the run is that of one process up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from vaelib import runtime
+
+# A rank that is silent for so long has failed; torchrun then ends the others.
+SILENCE = timedelta(seconds=25)
+START = timedelta(minutes=30)  # ranks may decode a data set first
+
+
+class Alone:
+    """A run in this process only."""
+
+    rank, size = 0, 1
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all ranks."""
+        return values
+
+    def share(self, batch: Tensor, dim: int = 0) -> Tensor:
+        """The rows of this rank."""
+        return batch
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module, with gradients averaged over the ranks."""
+        return module
+
+
+class Ranks(Alone):
+    """This process and its peers, started by torchrun."""
+
+    def __init__(self, group: dist.ProcessGroup):
+        self.group, self.rank, self.size = group, dist.get_rank(), dist.get_world_size()
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all ranks, the same bits on each."""
+        values = values.clone()
+        dist.all_reduce(values, group=self.group)
+        return values
+
+    def share(self, batch: Tensor, dim: int = 0) -> Tensor:
+        """The rows of this rank: equal parts where the batch can be divided so."""
+        return batch.tensor_split(self.size, dim)[self.rank]
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module under DistributedDataParallel."""
+        return nn.parallel.DistributedDataParallel(module, process_group=self.group)
+
+
+def is_one_of_many() -> bool:
+    """True in a process that torchrun started."""
+    return dist.is_available() and dist.is_torchelastic_launched()
+
+
+@contextmanager
+def ranks() -> Iterator[Alone]:
+    """The ranks of this run, joined now and left at the end; `Alone` without torchrun.
+
+    Load the data before: from here on a rank that is silent for 25 seconds ends the run.
+    """
+    if not is_one_of_many():
+        yield Alone()
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(dist.get_node_local_rank())
+    store, rank, size = next(dist.rendezvous("env://", timeout=START))
+    # After a restart the store still holds the addresses of the dead: use other names.
+    store = dist.PrefixStore(f"start-{runtime.n_restarts()}", store)
+    backend = "nccl" if cuda else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=START)
+    dist.barrier()
+    yield Ranks(dist.new_group(timeout=SILENCE))
+    dist.destroy_process_group()  # not after an error: the peers may wait for ever
