@@ -165,9 +165,11 @@ def campaign(kind: str, n: int, seed: int = 0) -> dict[str, int]:
         read, write = os.pipe()
         whole_here = train(home / "here", write)  # imports what is imported late
         os.close(read), os.close(write)
-        began = time.monotonic()
-        _, _, whole = child(home / "whole")
-        seconds = time.monotonic() - began
+        seconds = 60.0
+        for i in range(3):
+            began = time.monotonic()
+            _, _, whole = child(home / f"whole{i}")
+            seconds = min(seconds, time.monotonic() - began)
         assert whole == whole_here, "the undisturbed runs differ or failed"
         count = {"kills": 0, "lost": 0, "differing": 0, "orphans": 0, "orphans after start": 0}
         while count["kills"] < n:
