@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from vaelib.web import bundle
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -51,3 +53,23 @@ def open_view(page, tmp_path):
         return page.locator(f"#{view.name}")
 
     return open_it
+
+
+@pytest.fixture
+def root(view, page, open_view):
+    """The module's `view`, opened; it ends without an error and asked no other host."""
+    yield open_view(view)
+    assert not page.problems
+    assert not page.outside
+
+
+@pytest.fixture
+def load_script(page):
+    """An empty page with the functions of one view's script: `load_script("search")`."""
+
+    def load(name):
+        page.goto("about:blank")
+        page.add_script_tag(content=bundle(name))
+        return page
+
+    return load

@@ -5,7 +5,6 @@ import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib.web import autoencoder as web
-from vaelib.web import bundle
 
 pytestmark = pytest.mark.browser
 
@@ -22,18 +21,8 @@ def view():
 
 
 @pytest.fixture
-def root(view, page, open_view):
-    found = open_view(view)
-    yield found
-    assert not page.problems
-    assert not page.outside
-
-
-@pytest.fixture
-def script(page):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("autoencoder"))
-    return page
+def script(load_script):
+    return load_script("autoencoder")
 
 
 def ways_of(view, i, start):

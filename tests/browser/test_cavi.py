@@ -5,7 +5,6 @@ import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
 from vaelib import mixture
-from vaelib.web import bundle
 from vaelib.web.cavi import cavi_stepper, sentence
 
 pytestmark = pytest.mark.browser
@@ -39,30 +38,20 @@ def view(made):
     return cavi_stepper(*made, log_evidence=LOG_EVIDENCE)
 
 
-@pytest.fixture
-def root(view, page, open_view):
-    found = open_view(view)
-    yield found
-    assert not page.problems
-    assert not page.outside
-
-
 def expected(run, step):
     return sentence(step, len(run["elbos"]) - 1, run["elbos"][step], LOG_EVIDENCE)
 
 
-def test_numbers_are_written_as_python_writes_them(page):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("cavi"))
+def test_numbers_are_written_as_python_writes_them(load_script):
+    page = load_script("cavi")
     for elbo in (-2178.5204, -12435.99, -0.004, -999.995, -1e6, 3.14159):
         words = page.evaluate(f"sentence(3, 12, {elbo}, 4000.25)")
         assert words == sentence(3, 12, elbo, 4000.25)
     assert page.evaluate("number(10000, 0)") == "10,000"
 
 
-def test_one_scale_holds_all_points(page):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("cavi"))
+def test_one_scale_holds_all_points(load_script):
+    page = load_script("cavi")
     points = [-5.0, 1.0, 12.0, 3.0, 4.0, -7.0]
     (left, right), (bottom, top) = page.evaluate(f"squareRanges({points}, 300, 200)")
     assert left <= -5

@@ -7,7 +7,6 @@ import pytest
 from looking import pixels
 from scipy import special, stats
 
-from vaelib.web import bundle
 from vaelib.web.coin import claim_text, coin_explorer, coin_stepper, percent, sequence_text
 
 pytestmark = pytest.mark.browser
@@ -30,10 +29,9 @@ BELIEFS = [
 
 
 @pytest.fixture
-def arithmetic(page):
+def arithmetic(load_script):
     """The script's functions, called from here: arithmetic("betaCdf", 0.5, 2, 1)."""
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("coin"))
+    page = load_script("coin")
     return lambda name, *numbers: page.evaluate(f"{name}(...{list(map(float, numbers))})")
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
-from vaelib.web import bundle
 from vaelib.web.elbo import Target, descend, elbo_explorer, measure, posterior, sentence
 
 pytestmark = pytest.mark.browser
@@ -24,21 +23,17 @@ START = (0.9, 0.7)
 
 
 @pytest.fixture
-def script(page):
+def script(load_script):
     """An expression of the script, evaluated with `model` prepared from a target."""
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("elbo"))
+    page = load_script("elbo")
     return lambda target, code: page.evaluate(
         f"(() => {{ const model = prepare({json.dumps(asdict(target))}); return {code}; }})()"
     )
 
 
 @pytest.fixture
-def root(page, open_view):
-    found = open_view(elbo_explorer(TARGETS, start=START))
-    yield found
-    assert not page.problems
-    assert not page.outside
+def view():
+    return elbo_explorer(TARGETS, start=START)
 
 
 def settle(page, root, target, direction, start=START):

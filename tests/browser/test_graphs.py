@@ -6,7 +6,6 @@ import json
 import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
-from vaelib.web import bundle
 from vaelib.web.graphs import partial_correlation, sentence, separation_explorer
 
 pytestmark = pytest.mark.browser
@@ -49,11 +48,8 @@ GRAPHS = [REGRESSION, LETTER, CANCEL, FAINT]
 
 
 @pytest.fixture
-def root(page, open_view):
-    found = open_view(separation_explorer(GRAPHS))
-    yield found
-    assert not page.problems
-    assert not page.outside
+def view():
+    return separation_explorer(GRAPHS)
 
 
 def button(root, name):
@@ -61,9 +57,8 @@ def button(root, name):
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda graph: graph["name"])
-def test_every_sentence_and_every_correlation_is_python_s(page, graph):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("graphs"))
+def test_every_sentence_and_every_correlation_is_python_s(load_script, graph):
+    page = load_script("graphs")
     data = separation_explorer([graph]).data["graphs"][0]
     nodes, questions = list(graph["parents"]), []
     for a, b in itertools.permutations(nodes, 2):

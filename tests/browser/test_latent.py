@@ -45,12 +45,9 @@ def view(model):
 
 
 @pytest.fixture
-def root(view, page, open_view):
-    found = open_view(view)
-    found.locator(".vw-text", has_text="z =").wait_for()
-    yield found
-    assert not page.problems
-    assert not page.outside
+def root(root):
+    root.locator(".vw-text", has_text="z =").wait_for()
+    return root
 
 
 def at(root):

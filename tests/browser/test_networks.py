@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
-from vaelib.web import bundle
 from vaelib.web.networks import (
     TARGETS,
     largest_error,
@@ -23,11 +22,8 @@ STEPS, SHARPNESSES = [1, 2, 4, 16, 64], [2, 10, 100]
 
 
 @pytest.fixture
-def root(page, open_view):
-    found = open_view(networks_explorer(STEPS, SHARPNESSES, start=("wave", 16, 10)))
-    yield found
-    assert not page.problems
-    assert not page.outside
+def view():
+    return networks_explorer(STEPS, SHARPNESSES, start=("wave", 16, 10))
 
 
 def expected(key, n, sharpness):
@@ -36,9 +32,8 @@ def expected(key, n, sharpness):
 
 
 @pytest.mark.parametrize("key", TARGETS)
-def test_both_languages_compute_the_same(page, key):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("networks"))
+def test_both_languages_compute_the_same(load_script, key):
+    page = load_script("networks")
     x = np.linspace(0, 1, 37)
     for n, s in [(1, 10), (4, 2), (16, 10), (64, 100)]:
         units = f"staircase(TARGETS.{key}.f, {n}, {s})"
@@ -51,16 +46,14 @@ def test_both_languages_compute_the_same(page, key):
         assert bound == pytest.approx(proven_bound(TARGETS[key], n, s), abs=1e-12)
 
 
-def test_the_same_functions_in_the_same_order(page):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("networks"))
+def test_the_same_functions_in_the_same_order(load_script):
+    page = load_script("networks")
     names = page.evaluate("Object.entries(TARGETS).map(([key, t]) => [key, t.name])")
     assert names == [[key, target.name] for key, target in TARGETS.items()]
 
 
-def test_sentences_are_written_as_python_writes_them(page):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("networks"))
+def test_sentences_are_written_as_python_writes_them(load_script):
+    page = load_script("networks")
     for n, error, bound in [(1, 0.5, None), (1024, 0.00249, 0.0088), (2, 1234.5, 2000.25)]:
         words = page.evaluate(f"sentence({n}, {error}, {json.dumps(bound)})")
         assert words == sentence(n, error, bound)

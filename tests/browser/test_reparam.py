@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
-from vaelib.web import bundle, reparam
+from vaelib.web import reparam
 
 pytestmark = pytest.mark.browser
 
@@ -15,18 +15,8 @@ def view():
 
 
 @pytest.fixture
-def root(view, page, open_view):
-    found = open_view(view)
-    yield found
-    assert not page.problems
-    assert not page.outside
-
-
-@pytest.fixture
-def script(page):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("reparam"))
-    return page
+def script(load_script):
+    return load_script("reparam")
 
 
 def expected(which, mu, sd):

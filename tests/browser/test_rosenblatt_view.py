@@ -3,7 +3,7 @@
 import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
 
-from vaelib.web import bundle, rosenblatt
+from vaelib.web import rosenblatt
 from vaelib.web.rosenblatt import gap, log_evidence, log_posterior, rosenblatt_explorer, sentence
 
 pytestmark = pytest.mark.browser
@@ -13,17 +13,13 @@ SHAPE = {"bend": rosenblatt.BEND, "spread": rosenblatt.SPREAD}
 
 
 @pytest.fixture
-def root(page, open_view):
-    found = open_view(rosenblatt_explorer(START, SIGMA))
-    yield found
-    assert not page.problems
-    assert not page.outside
+def view():
+    return rosenblatt_explorer(START, SIGMA)
 
 
 @pytest.mark.parametrize("z", [(0.0, 0.0), (1.5, 0.5), (-2.5, 2.5), (0.3, -1.7)])
-def test_both_faces_compute_the_same(page, z):
-    page.goto("about:blank")
-    page.add_script_tag(content=bundle("rosenblatt"))
+def test_both_faces_compute_the_same(load_script, z):
+    page = load_script("rosenblatt")
     for sigma in rosenblatt.SIGMAS:
         given = {"z": list(z), "sigma": sigma, "shape": SHAPE}
         made = page.evaluate(

@@ -1,5 +1,5 @@
 // Chapter 7: the exact denoiser and a trained one move a point of the plane, step by step.
-import { axes, canvas, choice, colors, disc, el, key, line, number, scale, stepper } from "./core.js";
+import { axes, canvas, choice, colors, disc, el, key, line, number, scale, steer, stepper } from "./core.js";
 
 const LONGEST = 0.8; // of the distance between two arrows; longer ones are cut
 const SHADE = 64; // cells a side of the density
@@ -108,28 +108,7 @@ export function mount(root, data) {
     state.start = [x1, x2].map((v) => Math.max(-extent, Math.min(extent, v)));
     again();
   }
-  function follow(event) {
-    const area = map.node.getBoundingClientRect();
-    const { left, top, right, bottom } = box(area.width, area.height);
-    const u = (event.clientX - area.left - left) / (right - left);
-    const v = (event.clientY - area.top - top) / (bottom - top);
-    move(extent * (2 * u - 1), extent * (1 - 2 * v));
-  }
-  plane.addEventListener("pointerdown", (event) => {
-    plane.setPointerCapture(event.pointerId);
-    follow(event);
-  });
-  plane.addEventListener("pointermove", (event) => {
-    if (plane.hasPointerCapture(event.pointerId)) follow(event);
-  });
-  plane.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own shortcuts
-    const by = event.shiftKey ? 0.5 : 0.1;
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
-    if (!way) return;
-    move(state.start[0] + by * way[0], state.start[1] + by * way[1]);
-    event.preventDefault();
-  });
+  steer(plane, map.node, { box, extent, at: () => state.start, move });
   again();
 }
 

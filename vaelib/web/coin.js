@@ -1,5 +1,5 @@
 // Chapter 1: what a believer in a fair coin thinks after each toss, and how long it takes.
-import { axes, canvas, choice, colors, disc, el, key, line, scale, stepper, thousands } from "./core.js";
+import { axes, canvas, choice, colors, disc, el, key, line, onPick, scale, stepper, thousands } from "./core.js";
 
 // --- the Beta distribution -------------------------------------------------------------
 
@@ -309,8 +309,6 @@ function mountClaim(root, { strengths, counts, start, share, radius }) {
   key(root, [["\u25a0", "blue", `the stronger the color, the more of the belief lies within ${radius} of ${share}`],
     ["\u2501\u2501", "orange", "95 % from here up"], ["\u25a1", "fg", "your choice (click to move it)"]]);
 
-  lower.node.style.cursor = "crosshair";
-  lower.node.style.touchAction = "manipulation";
   const pick = (event) => {
     const { width, height } = lower.node.getBoundingClientRect();
     const { x, y } = grid(width, height);
@@ -320,11 +318,7 @@ function mountClaim(root, { strengths, counts, start, share, radius }) {
     tossed.set(j);
     update();
   };
-  // a finger on its way over the map scrolls the page; only a tap or the mouse chooses
-  lower.node.addEventListener("click", pick);
-  lower.node.addEventListener("pointermove", (event) => {
-    if (event.pointerType === "mouse" && event.buttons) pick(event);
-  });
+  onPick(lower.node, pick);
 
   function update() {
     text.textContent = claimText(prior.value(), tossed.value(), share, radius);

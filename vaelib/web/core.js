@@ -174,6 +174,46 @@ export function key(parent, items) {
   }
 }
 
+/** Let a click, or the mouse held down, choose a place of a picture: pick(event). */
+export function onPick(node, pick) {
+  node.style.cursor = "crosshair";
+  node.style.touchAction = "manipulation";
+  // a finger on its way over the picture scrolls the page; only a tap or the mouse chooses
+  node.addEventListener("click", pick);
+  node.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse" && event.buttons) pick(event);
+  });
+}
+
+/**
+ * Lead a point over [-extent, extent]^2: drag over `picture`, or arrow keys while `node` has the
+ * focus, with shift in larger steps. at() is where the point is, move(x1, x2) where it shall go.
+ */
+export function steer(node, picture, { box, extent, at, move }) {
+  function follow(event) {
+    const area = picture.getBoundingClientRect();
+    const { left, top, right, bottom } = box(area.width, area.height);
+    const u = (event.clientX - area.left - left) / (right - left);
+    const v = (event.clientY - area.top - top) / (bottom - top);
+    move(extent * (2 * u - 1), extent * (1 - 2 * v));
+  }
+  node.addEventListener("pointerdown", (event) => {
+    node.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (node.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  node.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own shortcuts
+    const step = event.shiftKey ? 0.5 : 0.1;
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
+    if (!way) return;
+    move(at()[0] + step * way[0], at()[1] + step * way[1]);
+    event.preventDefault();
+  });
+}
+
 /** A labeled slider over a list of values; returns {value, set(place)}. */
 export function choice(parent, { values, start, label, show, onChange }) {
   const bar = el("div", { class: "vw-bar" }, parent);

@@ -1,5 +1,5 @@
 // Chapter 4: move q over a posterior; ELBO + KL = log p(x); descend either divergence.
-import { axes, canvas, colors, disc, el, key, line, menu, number, scale } from "./core.js";
+import { axes, canvas, colors, disc, el, key, line, menu, number, onPick, scale } from "./core.js";
 
 // --- the mathematics, as in elbo.py ----------------------------------------------------------
 
@@ -219,13 +219,7 @@ export function mount(root, { targets, start }) {
     const s = scale([box.bottom, box.top], STDS.map(Math.log))(event.offsetY);
     byHand(clip(m, MEANS), clip(Math.exp(s), STDS));
   }
-  map.node.style.cursor = "crosshair";
-  map.node.style.touchAction = "manipulation";
-  // a finger on its way over the map scrolls the page; only a tap or the mouse chooses
-  map.node.addEventListener("click", pick);
-  map.node.addEventListener("pointermove", (event) => {
-    if (event.pointerType === "mouse" && event.buttons) pick(event);
-  });
+  onPick(map.node, pick);
 
   move(mean, std);
 }

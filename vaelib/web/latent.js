@@ -1,6 +1,6 @@
 // The latent explorer: a point on the plane of encoded images, and the image decoded there.
 
-import { axes, canvas, colors, el } from "./core.js";
+import { axes, canvas, colors, el, steer } from "./core.js";
 
 const NEIGHBORS = 15;
 const HINT = "Drag over the plane, or move the point with the arrow keys: shift for larger steps, " +
@@ -59,30 +59,13 @@ export function mount(root, data) {
     plane.setAttribute("aria-valuetext", text.textContent);
   }
 
-  function follow(event) {
-    const area = map.node.getBoundingClientRect();
-    const { left, top, right, bottom } = box(area.width, area.height);
-    const u = (event.clientX - area.left - left) / (right - left);
-    const v = (event.clientY - area.top - top) / (bottom - top);
-    move(extent * (2 * u - 1), extent * (1 - 2 * v));
-  }
-  plane.addEventListener("pointerdown", (event) => {
-    plane.setPointerCapture(event.pointerId);
-    follow(event);
-  });
-  plane.addEventListener("pointermove", (event) => {
-    if (plane.hasPointerCapture(event.pointerId)) follow(event);
-  });
+  steer(plane, map.node, { box, extent, at: () => point, move });
   // The plane in focus says its aria-valuetext; the same words below would be a second voice.
   plane.addEventListener("focus", () => text.setAttribute("aria-live", "off"));
   plane.addEventListener("blur", () => text.setAttribute("aria-live", "polite"));
   plane.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own shortcuts
-    const step = event.shiftKey ? 0.5 : 0.1;
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
-    if (event.key === "Home") move(0, 0);
-    else if (way) move(point[0] + step * way[0], point[1] + step * way[1]);
-    else return;
+    if (event.key !== "Home" || event.altKey || event.ctrlKey || event.metaKey) return;
+    move(0, 0);
     event.preventDefault();
   });
 

@@ -1,5 +1,5 @@
 // Chapter 9: a normal plane bent into a banana, and two q's beside the exact posterior.
-import { axes, canvas, choice, colors, disc, el, key, line, number, scale } from "./core.js";
+import { axes, canvas, choice, colors, disc, el, key, line, number, onPick, scale } from "./core.js";
 
 const LOG_2PI = Math.log(2 * Math.PI);
 const OFFSETS = Array.from({ length: 161 }, (_, i) => -8 + i / 10);
@@ -114,12 +114,7 @@ export function mount(root, data) {
     update();
   }
   const plane = pictures[0].node;
-  plane.style.cursor = "crosshair";
-  plane.style.touchAction = "manipulation";
-  plane.addEventListener("click", pick);
-  plane.addEventListener("pointermove", (event) => {
-    if (event.pointerType === "mouse" && event.buttons) pick(event);
-  });
+  onPick(plane, pick);
   update();
 }
 
