@@ -77,14 +77,6 @@ def decode(folder: Path, names: Sequence[str], how: Decoding, *, skip_bad: bool 
     return _load(known, names, how)
 
 
-def duplicates(decoded: Decoded) -> list[list[str]]:
-    """Groups of files, byte for byte the same, each of two names or more."""
-    groups: dict[bytes, list[str]] = {}
-    for digest, name in zip(decoded.digests, decoded.names, strict=True):
-        groups.setdefault(digest.tobytes(), []).append(name)
-    return [names for names in groups.values() if len(names) > 1]
-
-
 def first_of_each(*parts: Decoded) -> list[Tensor]:
     """Which rows to keep, (K,) int64 for each part, so that no content occurs twice.
 
