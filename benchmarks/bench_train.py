@@ -28,7 +28,7 @@ from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
 from vaelib.train import fit
 
-STEPS, BATCH, GOAL = 100, 128, 2.5
+STEPS, BATCH, GOAL = 100, 128, 2.7
 SIZES = [(784, 512), (512, 256), (256, 4), (2, 256), (256, 512), (512, 784)]
 
 
