@@ -26,14 +26,14 @@ PIXELS = torch.rand(40, 16, generator=torch.Generator().manual_seed(1))
 PER_EPOCH = 4  # 34 images in batches of 8
 
 
-def run(folder=None, resume=False, log=None, seed=0, lik=None, **changes):
+def run(folder=None, resume=False, log=None, seed=0, lik=None, pixels=PIXELS[:34], **changes):
     """A small run; its weights, history and generator, in one list of tensors."""
     gen = torch.Generator().manual_seed(seed)
     model = VAE(16, (8,), 2, generator=gen)
     log = Checkpoints(folder, steps=1) if folder and log is None else log
     settings = {**SETTINGS, "validation": PIXELS[34:], **changes}
     history = fit(
-        model, lik or Bernoulli(), PIXELS[:34], generator=gen, checkpoints=log, resume=resume,
+        model, lik or Bernoulli(), pixels, generator=gen, checkpoints=log, resume=resume,
         **settings,
     )  # fmt: skip
     columns = [c for c in vars(history).values() if isinstance(c, torch.Tensor)]
@@ -78,7 +78,10 @@ def test_a_run_resumed_after_any_step_is_the_run_to_the_bit(tmp_path, at):
         run(log=Signaling(tmp_path, at))
     assert end.value.code == 128 + signal.SIGTERM
     assert Checkpoints(tmp_path).kept() == [at]
-    assert same(run(tmp_path, resume=True), run())
+    assert same(run(tmp_path, resume=True), run(tmp_path / "whole"))
+    (one, facts), (two, others) = (Checkpoints(f).load() for f in (tmp_path, tmp_path / "whole"))
+    assert same(one.values(), two.values())
+    assert {**facts, "seconds": 0} == {**others, "seconds": 0}
 
 
 @pytest.mark.parametrize("way", ["beta by the step", "clipped", "three samples", "patient"])
@@ -110,13 +113,18 @@ def test_a_finished_run_is_resumed_without_a_step(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-def test_a_run_that_patience_ended_is_over_when_resumed_too(tmp_path):
-    """Without learning no epoch is better than the first."""
-    way = {"lr": 0.0, "epochs": 9, "patience": 2}
-    whole = run(tmp_path, **way)
-    assert Checkpoints(tmp_path).kept()[-1] == 3 * PER_EPOCH
-    assert same(run(tmp_path, resume=True, **way), whole)
-    assert Checkpoints(tmp_path).kept()[-1] == 3 * PER_EPOCH
+def test_the_best_weights_and_the_end_by_patience_survive_too(tmp_path):
+    """Black images to learn from, white ones to judge by: the first epoch is the best."""
+    black, white = torch.zeros(34, 16), torch.ones(6, 16)
+    way = {"pixels": black, "validation": white, "epochs": 9, "patience": 2}
+    whole = run(**way)
+    with pytest.raises(SystemExit):
+        run(log=Signaling(tmp_path, PER_EPOCH + 2), **way)
+    for _ in range(2):  # to the end, and once more
+        assert same(run(tmp_path, resume=True, **way), whole)
+        assert Checkpoints(tmp_path).kept()[-1] == 3 * PER_EPOCH
+    shortest = run(**{**way, "epochs": 1, "beta": lambda epoch, epochs: linear_to(2.0)(epoch, 9)})
+    assert same(whole[:8], shortest[:8])  # the weights
 
 
 def test_resuming_where_nothing_is_starts_anew(tmp_path):

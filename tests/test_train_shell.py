@@ -111,12 +111,6 @@ def test_missing_data_is_one_message(capsys):
     assert "celeba" in capsys.readouterr().err
 
 
-def test_so_is_an_unknown_profile(monkeypatch, capsys):
-    monkeypatch.setenv("VAELIB_PROFILE", "fast")
-    assert main(["mnist"]) == 1
-    assert "VAELIB_PROFILE is 'fast'" in capsys.readouterr().err
-
-
 def test_so_is_a_disk_that_is_full_when_the_weights_come(tiny, monkeypatch, capsys):
     def full(path, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
