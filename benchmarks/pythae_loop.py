@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
-
-os.environ.setdefault("TQDM_DISABLE", "1")  # its progress bars are not what is compared
 
 import torch
 from pythae.data.datasets import BaseDataset

@@ -80,7 +80,8 @@ def test_a_run_resumed_after_any_step_is_the_run_to_the_bit(tmp_path, at):
     assert Checkpoints(tmp_path).kept() == [at]
     assert same(run(tmp_path, resume=True), run(tmp_path / "whole"))
     (one, facts), (two, others) = (Checkpoints(f).load() for f in (tmp_path, tmp_path / "whole"))
-    assert same(one.values(), two.values())
+    assert one.keys() == two.keys()
+    assert all(value.equal(two[name]) for name, value in one.items())
     assert {**facts, "seconds": 0} == {**others, "seconds": 0}
 
 
