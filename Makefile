@@ -19,10 +19,10 @@ UNIT     = $(WORKERS) tests -m "not book"
 NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test unit notebooks browser lint pair data record bench kill lock clean
+.PHONY: help env book execute html test unit notebooks browser lint pair data record bench bench-gpu kill lock clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(READY)  ## the environment, from the lock
 
@@ -80,6 +80,9 @@ bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_estimators.py
 	$(BIN)/python benchmarks/bench_images.py
 	$(BIN)/python benchmarks/bench_train.py
+
+bench-gpu: $(READY)  ## the thesis's three runs on a CUDA device, against its limits
+	$(BIN)/python benchmarks/bench_gpu.py
 
 kill: $(READY)  ## kill 2,000 training runs at random moments and count what is lost
 	OMP_NUM_THREADS=1 $(BIN)/python tests/kills.py steps 1000

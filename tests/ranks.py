@@ -1,8 +1,8 @@
 """A small run for torchrun: trains, and rank 0 writes what came of it.
 
-    torchrun --nproc-per-node 2 tests/ranks.py FOLDER [RANK STEP]
+    torchrun --nproc-per-node 2 tests/ranks.py FOLDER [RANK STEP SIGNAL]
 
-With RANK and STEP that rank kills itself at that step, the first time it is there.
+The first time that RANK is at STEP, it sends itself the SIGNAL, or torchrun if it is SIGTERM.
 """
 
 import json
@@ -22,15 +22,17 @@ from vaelib.train import Checkpoints, History, fit
 from vaelib.train.distributed import Alone, ranks
 
 
-def run(folder: Path, peers: Alone, dies_at: int | None = None) -> tuple[VAE, History]:
+def run(folder: Path, peers: Alone, sends: tuple[int, int] | None = None) -> tuple[VAE, History]:
     """Six epochs of five steps, a checkpoint at every step."""
 
     class Mortal(Checkpoints):
         def is_due(self, step: int) -> bool:
-            mark = folder / "died"
-            if step == dies_at and not mark.exists():
+            mark = folder / "sent"
+            if sends and step == sends[0] and not mark.exists():
                 mark.write_text(str(time.time()))
-                os.kill(os.getpid(), signal.SIGKILL)
+                to_torchrun = sends[1] == signal.SIGTERM
+                os.kill(os.getppid() if to_torchrun else os.getpid(), sends[1])
+                time.sleep(3)  # or the run would be over before torchrun acts
             return super().is_due(step)
 
     gen = runtime.generator(0)
@@ -48,9 +50,11 @@ def main() -> None:
     """One rank."""
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
+    rank, step, signum = map(int, sys.argv[2:] or (-1, 0, 0))
+    if runtime.n_restarts() > 0:
+        (folder / "again").write_text(str(time.time()))
     with ranks() as peers:
-        dies = len(sys.argv) > 2 and int(sys.argv[2]) == peers.rank
-        model, history = run(folder, peers, int(sys.argv[3]) if dies else None)
+        model, history = run(folder, peers, (step, signum) if rank == peers.rank else None)
         if peers.rank == 0:
             weights = [p.tolist() for p in model.parameters()]
             columns = {k: v.tolist() for k, v in vars(history).items() if k != "seconds"}

@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,14 +26,14 @@ PIXELS = torch.rand(40, 16, generator=torch.Generator().manual_seed(1))
 PER_EPOCH = 4  # 34 images in batches of 8
 
 
-def run(folder=None, resume=False, log=None, seed=0, lik=None, **changes):
+def run(folder=None, resume=False, log=None, seed=0, lik=None, pixels=PIXELS[:34], **changes):
     """A small run; its weights, history and generator, in one list of tensors."""
     gen = torch.Generator().manual_seed(seed)
     model = VAE(16, (8,), 2, generator=gen)
     log = Checkpoints(folder, steps=1) if folder and log is None else log
     settings = {**SETTINGS, "validation": PIXELS[34:], **changes}
     history = fit(
-        model, lik or Bernoulli(), PIXELS[:34], generator=gen, checkpoints=log, resume=resume,
+        model, lik or Bernoulli(), pixels, generator=gen, checkpoints=log, resume=resume,
         **settings,
     )  # fmt: skip
     columns = [c for c in vars(history).values() if isinstance(c, torch.Tensor)]
@@ -76,7 +78,11 @@ def test_a_run_resumed_after_any_step_is_the_run_to_the_bit(tmp_path, at):
         run(log=Signaling(tmp_path, at))
     assert end.value.code == 128 + signal.SIGTERM
     assert Checkpoints(tmp_path).kept() == [at]
-    assert same(run(tmp_path, resume=True), run())
+    assert same(run(tmp_path, resume=True), run(tmp_path / "whole"))
+    (one, facts), (two, others) = (Checkpoints(f).load() for f in (tmp_path, tmp_path / "whole"))
+    assert one.keys() == two.keys()
+    assert all(value.equal(two[name]) for name, value in one.items())
+    assert {**facts, "seconds": 0} == {**others, "seconds": 0}
 
 
 @pytest.mark.parametrize("way", ["beta by the step", "clipped", "three samples", "patient"])
@@ -106,6 +112,20 @@ def test_a_finished_run_is_resumed_without_a_step(tmp_path):
     before = sorted(p.name for p in tmp_path.iterdir())
     assert same(run(tmp_path, resume=True), whole)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_the_best_weights_and_the_end_by_patience_survive_too(tmp_path):
+    """Black images to learn from, white ones to judge by: the first epoch is the best."""
+    black, white = torch.zeros(34, 16), torch.ones(6, 16)
+    way = {"pixels": black, "validation": white, "epochs": 9, "patience": 2}
+    whole = run(**way)
+    with pytest.raises(SystemExit):
+        run(log=Signaling(tmp_path, PER_EPOCH + 2), **way)
+    for _ in range(2):  # to the end, and once more
+        assert same(run(tmp_path, resume=True, **way), whole)
+        assert Checkpoints(tmp_path).kept()[-1] == 3 * PER_EPOCH
+    shortest = run(**{**way, "epochs": 1, "beta": lambda epoch, epochs: linear_to(2.0)(epoch, 9)})
+    assert same(whole[:8], shortest[:8])  # the weights
 
 
 def test_resuming_where_nothing_is_starts_anew(tmp_path):
@@ -264,9 +284,12 @@ def test_what_a_killed_writer_left_is_taken_away(folder):
     ]
     for path in left:
         path.write_bytes(b"half")
-    others = folder / f".00000007.json.{os.getpid()}-abcd0123"
+    # In a container the killed one often had the number that the next one has.
+    left.append(folder / f".00000007.json.{os.getpid()}-abcd0123")
+    left[-1].write_bytes(b"half")
+    others = folder / f".00000007.json.{os.getppid()}-abcd0123"
     others.write_bytes(b"somebody is writing this")
-    assert Checkpoints(folder).sweep() == 3
+    assert Checkpoints(folder).sweep() == 4
     assert not any(path.exists() for path in left)
     assert others.exists()
 
@@ -294,6 +317,44 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
             checkpoints=Checkpoints(tmp_path, steps=1),
         )  # fmt: skip
     assert not Checkpoints(tmp_path).kept()
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_so_are_the_names(tmp_path, monkeypatch):
+    """The order of calls; kill -9 cannot show it, since the system's memory outlives a process."""
+    done, sync, replace = [], os.fsync, Path.replace
+
+    def note_sync(handle):
+        whole = os.fstat(handle)
+        done.append("names" if stat.S_ISDIR(whole.st_mode) else f"{whole.st_size} bytes")
+        sync(handle)
+
+    def note_replace(self, target):
+        done.append(f"rename {Path(target).name}")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "replace", note_replace)
+    Checkpoints(tmp_path / "new").save(7, {"a": torch.zeros(3)}, {})
+    sizes = {p.suffix: p.stat().st_size for p in (tmp_path / "new").iterdir()}
+    assert done == [
+        "names",  # of the new folder
+        f"{sizes['.safetensors']} bytes", "rename 00000007.safetensors", "names",
+        f"{sizes['.json']} bytes", "rename 00000007.json", "names",
+    ]  # fmt: skip
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_refused(folder):
+    """Its noise comes from a generator that this device does not have."""
+
+    class Foreign(Checkpoints):
+        def load(self, step=None):
+            tensors, facts = super().load(step)
+            facts["plan"]["device"] = "cuda"
+            tensors["generator.noise"] = torch.zeros(16, dtype=torch.uint8)
+            return tensors, facts
+
+    with pytest.raises(CheckpointError, match="device: cuda there, cpu here"):
+        run(log=Foreign(folder), resume=True)
 
 
 def test_patience_needs_something_to_judge_by():

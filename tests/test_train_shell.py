@@ -1,5 +1,6 @@
 """`python -m vaelib.train`: the thesis's presets, weights with a card, an end that can go on."""
 
+import errno
 import json
 import os
 import signal
@@ -108,6 +109,18 @@ def test_a_step_to_resume_from_may_be_named(tiny, capsys):
 def test_missing_data_is_one_message(capsys):
     assert main(["celeba", "--profile", "quick"]) == 1
     assert "celeba" in capsys.readouterr().err
+
+
+def test_so_is_a_disk_that_is_full_when_the_weights_come(tiny, monkeypatch, capsys):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(pretrained.files, "write_whole", full)
+    monkeypatch.setattr(Checkpoints, "save", lambda *_: None)
+    assert main(["mnist", "--profile", "quick"]) == 1
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "mnist-quick.safetensors" in said
 
 
 def test_the_card_is_json(tiny):

@@ -15,6 +15,7 @@ from vaelib import pretrained, runtime
 from vaelib.data.common import DataError
 from vaelib.model import VAE
 from vaelib.objective import linear_to
+from vaelib.pretrained import WeightsError
 from vaelib.train import CheckpointError, Checkpoints, History, fit
 from vaelib.train.distributed import ranks
 from vaelib.train.presets import NAMES, PRESETS, Preset, load
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     try:
         _train(asked)
-    except (CheckpointError, DataError, FloatingPointError, pretrained.WeightsError) as problem:
+    except (CheckpointError, DataError, WeightsError, FloatingPointError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0
@@ -88,8 +89,8 @@ def _train(asked: argparse.Namespace) -> None:
             print(_table(history))
             card = _card(asked, profile, preset, images.says, device, history)
             path = folder / f"{asked.preset}-{profile}.safetensors"
-            pretrained.save(path, model, card)
-            print(f"weights in {path}, SHA-256 {pretrained.load(path)[1].sha256[:12]}...")
+            card = pretrained.save(path, model, card)
+            print(f"weights in {path}, SHA-256 {card.sha256[:12]}...")
 
 
 def _table(history: History) -> str:

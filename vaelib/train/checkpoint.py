@@ -10,6 +10,7 @@ than two files that belong to no checkpoint; the next start takes them away.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,8 +103,8 @@ class Checkpoints:
         for name in ("safetensors", "json"):
             for part in self.folder.glob(f".*.{name}.*-*"):
                 pid = part.name.rsplit(".", 1)[1].split("-")[0]
-                if pid.isdecimal() and not files.is_alive(int(pid)):
-                    left.append(part)
+                if pid.isdecimal() and (int(pid) == os.getpid() or not files.is_alive(int(pid))):
+                    left.append(part)  # own: of one that had this number before
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)

@@ -16,9 +16,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from vaelib import runtime
+from vaelib.train.watch import Watch
 
-# A rank that is silent for so long has failed; torchrun then ends the others.
-SILENCE = timedelta(seconds=25)
+# Long enough for a peer to write a checkpoint of gigabytes; one that is dead or stopped is
+# noticed much earlier, by torchrun or by the watch.
+LATE = timedelta(minutes=10)
 START = timedelta(minutes=30)  # ranks may decode a data set first
 
 
@@ -70,7 +72,7 @@ def is_one_of_many() -> bool:
 def ranks() -> Iterator[Alone]:
     """The ranks of this run, joined now and left at the end; `Alone` without torchrun.
 
-    Load the data before: from here on a rank that is silent for 25 seconds ends the run.
+    From here on a process that is stopped for 15 seconds is ended by its peers, which also end.
     """
     if not is_one_of_many():
         yield Alone()
@@ -82,7 +84,12 @@ def ranks() -> Iterator[Alone]:
     # After a restart the store still holds the addresses of the dead: use other names.
     store = dist.PrefixStore(f"start-{runtime.n_restarts()}", store)
     backend = "nccl" if cuda else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=START)
-    dist.barrier()
-    yield Ranks(dist.new_group(timeout=SILENCE))
+    watch = Watch(store.clone(), rank, size)
+    watch.thread.start()
+    try:
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=START)
+        dist.barrier()
+        yield Ranks(dist.new_group(timeout=LATE))
+    finally:
+        watch.leave()
     dist.destroy_process_group()  # not after an error: the peers may wait for ever

@@ -15,7 +15,8 @@ class Settings:
     beta_per_step: ask the schedule for (step, steps) of the whole run, not (epoch, epochs).
     clip_norm: the longest gradient, in the Euclidean norm over all weights. patience: end when
     the validation ELBO was not better for so many epochs, and keep the best weights. tf32: on
-    CUDA, multiply with 10 bits of mantissa; the ELBO of an epoch stays within 0.5%.
+    CUDA, multiply with 10 bits of mantissa; the ELBO has to stay within 0.5%, which a test and
+    `make bench-gpu` check where there is such a device.
     """
 
     epochs: int

@@ -115,7 +115,7 @@ class Training:
     def _take(self, batch: Tensor) -> None:
         settings, size = self.settings, self.settings.batch_size
         weight = self._weight()
-        x = self._floats(self.pixels[self.ranks.share(batch)])
+        x = self._floats(self.pixels.index_select(0, self.ranks.share(batch)))
         shape = (settings.n_samples, size, self.model.latent_dim)
         eps = torch.randn(shape, generator=self.noise, device=self.device)
         log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1))

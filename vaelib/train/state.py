@@ -27,6 +27,7 @@ def plan(run: Training) -> dict[str, object]:
     schedule = [run.beta(i, many) for i in range(many)]
     return {
         **settings,
+        "device": run.device.type,  # whose generator made the noise
         "beta": schedule if many <= 1000 else hashlib.sha256(repr(schedule).encode()).hexdigest(),
         "generator": run.validation_seed,  # its first draw
         "likelihood": repr(run.lik),
@@ -64,7 +65,6 @@ def pack(run: Training) -> tuple[dict[str, Tensor], dict[str, object]]:
         "best_epoch": run.best_epoch,
         "ended": run.ended,
         "seconds": run.seconds,
-        "validation_seed": run.validation_seed,
     }
     return tensors, facts
 
@@ -91,8 +91,7 @@ def unpack(run: Training, tensors: Mapping[str, Tensor], facts: Mapping) -> None
     run.epoch, run.step = facts["epoch"], facts["step_of_epoch"]
     run.first_loss = math.nan if facts["first_loss"] is None else facts["first_loss"]
     run.beta_sum, run.best_epoch = facts["beta_sum"], facts["best_epoch"]
-    run.ended, run.validation_seed = facts["ended"], facts["validation_seed"]
-    run.seconds = facts["seconds"]
+    run.ended, run.seconds = facts["ended"], facts["seconds"]
 
 
 def compare(mine: Mapping[str, object], theirs: Mapping[str, object], where: object) -> None:
