@@ -99,15 +99,25 @@ def test_what_is_transparent_stands_before_black(tmp_path):
     assert planes(tmp_path / "a.png", Decoding(8, 8, channels=3)).max() == 0
 
 
-def test_a_turned_photograph_is_put_upright(tmp_path):
-    array = np.zeros((8, 8), np.uint8)
-    array[0] = 255
+@pytest.mark.parametrize("kind", ["png", "tif"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_turned_photograph_is_put_upright(tmp_path, turn, kind):
+    """The eight orientations of EXIF: the file holds what this one undoes."""
+    upright = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    stored = {
+        1: upright,
+        2: np.fliplr(upright),
+        3: np.rot90(upright, 2),
+        4: np.flipud(upright),
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright.T, 2),
+        8: np.rot90(upright, -1),
+    }[turn]
     exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    Image.fromarray(array).save(tmp_path / "a.png", exif=exif)
-    got = planes(tmp_path / "a.png", GRAY)[0]
-    assert got[-1].min() == 255
-    assert got[0].max() == 0
+    exif[0x0112] = turn
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / f"a.{kind}", exif=exif)
+    assert (planes(tmp_path / f"a.{kind}", Decoding(4, 6))[0] == upright).all()
 
 
 def test_the_ending_does_not_matter_the_content_does(tmp_path):

@@ -119,7 +119,8 @@ def _fitted(image: Image.Image, how: Decoding) -> np.ndarray:
     """Upright, in the right mode and size: (C * H * W,) uint8."""
     mode = MODES[how.channels]
     image.draft(mode, (2 * how.width, 2 * how.height))  # JPEG can skip detail as it decodes
-    image = _in_mode(ImageOps.exif_transpose(image), mode)
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _in_mode(image, mode)
     box = _centered(image.size, how) if how.fit == "crop" else None
     size = (how.width, how.height)
     image = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
