@@ -66,7 +66,7 @@ def _names(part: Path) -> list[str]:
         if not (part / kind).is_dir():
             lost = part / kind if part.is_dir() else part
             hint = elsewhere(lost, runtime.data_dir())
-            raise DataError(f"brain MRI: no folder {lost}{hint}. To mend it, {HOW_TO_MEND}.")
+            raise DataError(f"brain MRI: no folder {lost}{hint} To mend it, {HOW_TO_MEND}.")
         files = sorted(
             p.name for p in (part / kind).iterdir() if p.suffix.lower() in ENDINGS
         )  # hidden files and notes have other endings

@@ -195,7 +195,7 @@ def _separated(
 def _table_of(folder: Path) -> Path:
     if not (folder / IMAGES).is_dir():
         hint = elsewhere(folder / IMAGES, folder.parent)
-        raise DataError(f"faces: no folder {folder / IMAGES}{hint}. To mend it, {HOW_TO_MEND}.")
+        raise DataError(f"faces: no folder {folder / IMAGES}{hint} To mend it, {HOW_TO_MEND}.")
     for name in TABLES:
         if (folder / name).is_file():
             return folder / name
@@ -215,7 +215,7 @@ def _with_image(
     if lost and (not skip_bad or len(lost) == len(ids)):
         raise DataError(
             f"{table} names {len(lost):,} of {len(ids):,} files that are not in {images}, the "
-            f"first {lost[0]}{near(lost[0], sorted(there)[:1000])}. Bring the images, or pass "
+            f"first {lost[0]}{near(lost[0], sorted(there)[:1000])} Bring the images, or pass "
             "skip_bad=True to go on without them."
         )
     notes = [f"left out {len(lost)} rows without an image, the first {lost[0]}"] if lost else []

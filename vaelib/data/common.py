@@ -80,27 +80,27 @@ class Dataset(Generic[T]):
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """`: did you mean A or B?` for a name that is not known, or how many are."""
+    """`: did you mean A or B?` for a name that is not known, or how many are; ends a sentence."""
     known = list(known)
     alike = _alike(name, known)
     if alike:
         return f": did you mean {' or '.join(alike)}?"
-    return f"; there are {len(known)}" + (f", for instance {known[0]}" if known else "")
+    return f"; there are {len(known)}" + (f", for instance {known[0]}." if known else ".")
 
 
 def elsewhere(folder: Path, top: Path) -> str:
     """What to say of a folder that is missing: what beside it is called alike, or where one of
-    its name lies, at most three levels below `top`."""
+    its name lies, at most three levels below `top`; ends a sentence."""
     above = folder.parent
     beside = [p.name for p in above.iterdir() if p.is_dir()] if above.is_dir() else []
     if _alike(folder.name, beside):
         return near(folder.name, beside)
     for here, below, _ in os.walk(top):
         if folder.name in below:
-            return f"; there is {Path(here, folder.name)}"
+            return f"; there is {Path(here, folder.name)}."
         if len(Path(here).relative_to(top).parts) == 2:
             below.clear()
-    return ""
+    return "."
 
 
 def _alike(name: str, known: list[str]) -> list[str]:
