@@ -127,6 +127,13 @@ def test_a_rest_that_does_not_fit_is_brought_anew(server, tmp_path):
     assert (tmp_path / "a.gz").read_bytes() == CONTENT
 
 
+def test_more_than_the_whole_is_no_beginning(server, tmp_path):
+    (tmp_path / f".a.gz.part-{os.getpid()}").write_bytes(bytes(len(CONTENT) + 1))
+    download([server.url("good")], tmp_path / "a.gz", **FACTS)
+    assert server.asked == [("good", 0)]
+    assert (tmp_path / "a.gz").read_bytes() == CONTENT
+
+
 def test_the_next_address_is_asked_where_one_has_another_file(server, tmp_path):
     download([server.url("nothing"), server.url("wrong"), server.url("good")],
              tmp_path / "a.gz", **FACTS)  # fmt: skip
@@ -235,11 +242,21 @@ def test_an_interrupted_fetch_is_no_data_set_and_goes_on(offered):
     assert arrived() == {name: sha256 for name, (sha256, _) in FILES.items()}
 
 
-def test_a_packed_file_that_was_spoiled_is_brought_again(offered, tmp_path):
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        # unpacks to far more than it should: no more than one byte too many is unpacked
+        (lambda packed: gzip.compress(bytes(10_000_000)), "has 150,001 bytes, expected 150,000"),
+        (lambda packed: packed[:-1000], "is damaged"),
+        (lambda packed: packed[:5000] + b"\xff" * 500 + packed[5500:], "is damaged|was altered"),
+        (lambda packed: b"no gzip", "is damaged"),
+    ],
+)
+def test_a_packed_file_that_was_spoiled_is_brought_again(offered, tmp_path, spoil, words):
+    name = f"{next(iter(FILES))}.gz"
     (tmp_path / ".mnist").mkdir()
-    spoiled = tmp_path / ".mnist" / f"{next(iter(FILES))}.gz"
-    spoiled.write_bytes(gzip.compress(b"x" * 10_000_000))  # unpacks to more than it should
-    with pytest.raises(DataError, match=r"has 150,001 bytes, expected 150,000"):
+    (tmp_path / ".mnist" / name).write_bytes(spoil(offered.files[name]))
+    with pytest.raises(DataError, match=words):
         fetch([offered.mirror("good")], local=True)
     fetch([offered.mirror("good")], local=True)
     assert arrived() == {name: sha256 for name, (sha256, _) in FILES.items()}

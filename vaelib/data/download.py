@@ -40,7 +40,7 @@ def download(
             before = _length(part)
             try:
                 _receive(url, part, size, local)
-                _check(url, part, size, sha256)
+                _check(part, size, sha256)
             except (DataError, OSError, http.client.HTTPException) as problem:
                 problems.append(f"{url}: {' '.join(str(problem).split())}")
             else:
@@ -79,6 +79,7 @@ def _receive(url: str, part: Path, size: int, local: bool) -> None:
     have = _length(part)
     if have == size:
         return
+    have = have if have < size else 0
     name = url.rsplit("/", 1)[-1]
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with build_opener(_Redirects(local)).open(request, timeout=SECONDS) as answer:
@@ -94,7 +95,7 @@ def _receive(url: str, part: Path, size: int, local: bool) -> None:
             files.flush(out)
 
 
-def _check(url: str, part: Path, size: int, sha256: str) -> None:
+def _check(part: Path, size: int, sha256: str) -> None:
     """Raises ConnectionError for a part that is short, DataError for one that is wrong."""
     have = _length(part)
     if have < size:

@@ -126,9 +126,12 @@ def _unpacked(packed: Path) -> bytes:
     try:
         with gzip.open(packed) as file:
             return _vouched(packed, file.read(FILES[name][1] + 1), *FILES[name])
-    except (DataError, EOFError, gzip.BadGzipFile, zlib.error):
+    except DataError:
         packed.unlink()
         raise
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
+        packed.unlink()
+        raise DataError(f"MNIST: {packed} is damaged: {problem}") from problem
 
 
 def _read(part: str) -> ImageSet:
