@@ -74,7 +74,7 @@ def test_other_files_in_the_folders_do_no_harm(root):
 def test_a_missing_folder_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
     assert not has_brain()
-    with pytest.raises(DataError, match=r"no folder .*notumor.*fetch brain"):
+    with pytest.raises(DataError, match=r"no folder .*Training.*fetch brain"):
         brain(16)
 
 
@@ -82,6 +82,28 @@ def test_a_renamed_folder_is_guessed(root):
     (root / "Training/meningioma").rename(root / "Training/meningioma_tumor")
     with pytest.raises(DataError, match="did you mean meningioma_tumor"):
         brain(16)
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        ("brain-tumor-mri/archive", "."),  # an archive that was unpacked one level deeper
+        (".", "."),  # unpacked without its folder
+        ("brain-tumor-mri", "brain-tumor-mri"),  # VAELIB_DATA one level too deep
+        ("brain-tumor-mri-dataset", "."),  # under another name
+    ],
+)
+def test_slices_at_a_wrong_level_are_found(root, tmp_path, monkeypatch, place, named):
+    root.rename(tmp_path / "aside")
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).mkdir(exist_ok=True)
+    for part in ("Training", "Testing"):
+        (tmp_path / "aside" / part).rename(tmp_path / place / part)
+    (tmp_path / "aside").rmdir()
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path / named))
+    with pytest.raises(DataError) as refusal:
+        brain(16)
+    assert f"; there is {tmp_path / place / 'Training'}. To mend it" in str(refusal.value)
 
 
 def test_an_empty_folder_is_named(root):

@@ -260,6 +260,33 @@ def test_a_full_disk_is_one_clear_message(folder, home, monkeypatch):
     assert not list(home.iterdir())
 
 
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from vaelib.data.cache import decode
+from vaelib.data.common import DataError
+from vaelib.data.decode import Decoding
+folder = Path(sys.argv[1])
+names = sorted(p.name for p in folder.iterdir())
+for limit in (10_000, 10_000_000):  # bytes of a file that the system lets this process write
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        print(len(decode(folder, names, Decoding(8, 8, channels=3)).names))
+    except DataError as problem:
+        print(problem)
+"""
+
+
+def test_a_write_that_the_system_refuses_leaves_nothing_and_can_be_made_up_for(folder, home):
+    """150 rows of 192 bytes: the first limit cuts the file of pixels, the second does not."""
+    pytest.importorskip("resource")
+    run = [sys.executable, "-c", LIMITED, str(folder)]
+    refused, kept = subprocess.check_output(run, text=True, timeout=120).splitlines()
+    assert refused.startswith(f"decoded images cannot be kept in {home}: File too large. Free")
+    assert kept == "150"
+    assert len(list(home.iterdir())) == 2, "one cache, one key, and nothing of the first attempt"
+
+
 def test_a_cache_that_cannot_be_made_is_one_clear_message(folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "file"))

@@ -11,7 +11,7 @@ from vaelib.data.celeba import IMAGES, celeba, has_celeba, read_table
 from vaelib.data.common import Dataset
 
 NAMES = ("Smiling", "Eyeglasses", "Blond_Hair")
-N = 60
+N = 150  # so that the tenth for the test is not empty
 
 
 def marks(i):
@@ -65,8 +65,30 @@ def test_the_parts_share_no_content_and_stay_when_faces_are_added(root):
         save(root / IMAGES / f"{i:06}.jpg", i, size=(18, 22))
     (root / "list_attr_celeba.txt").write_text(text(N + 20))
     second = celeba(16)
+    assert 0 < len(first.test) < len(second.test)
     assert set(first.test.images.files) <= set(second.test.images.files)
     assert set(first.train.images.files) <= set(second.train.images.files)
+
+
+def test_the_archive_of_kaggle_packs_the_images_one_level_deeper(root):
+    images = root / IMAGES
+    images.rename(root / "aside")
+    images.mkdir()
+    (root / "aside").rename(images / IMAGES)
+    assert everything(celeba(16)) == {f"{i:06}.jpg": [m > 0 for m in marks(i)] for i in range(N)}
+
+
+def test_faces_at_a_wrong_level_are_found(root, monkeypatch):
+    monkeypatch.setenv("VAELIB_DATA", str(root))
+    with pytest.raises(DataError) as refusal:
+        celeba(16)
+    assert f"; there is {root / IMAGES}. To mend it" in str(refusal.value)
+
+
+def test_too_few_faces_for_a_test_set_are_refused(root):
+    (root / "list_attr_celeba.txt").write_text(text(1))
+    with pytest.raises(DataError, match=r"1 different faces .* too few: none of them is in the"):
+        celeba(16)
 
 
 def test_copies_are_kept_once(root):
@@ -126,7 +148,7 @@ def test_all_forms_of_the_table_say_the_same(tmp_path, form):
 
 HARM = {
     "empty": ("", "is empty"),
-    "cut": ("\n".join(text().splitlines()[:40]), r"announces 60 faces .* has 38 rows"),
+    "cut": ("\n".join(text().splitlines()[:40]), rf"announces {N} faces .* has 38 rows"),
     "a value missing": (
         comma().replace("000004.jpg,-1,", "000004.jpg,"),
         r"line 6 \(000004\.jpg\): 2",
@@ -134,7 +156,12 @@ HARM = {
     "a word": (comma().replace("000004.jpg,-1", "000004.jpg,yes"), r"line 6 .*'yes', expected 1"),
     "two": (comma().replace("000004.jpg,-1", "000004.jpg,2"), r"line 6 .*'2', expected 1"),
     "two rows": (comma().replace("000004.jpg", "000003.jpg"), r"two rows for 000003\.jpg"),
-    "names twice": (text(names=("A", "B", "A")), "twice"),
+    "names twice": (text(names=("A", "B", "A")), "two columns named A"),
+    "a header alone": ("image_id,A,B\n", "no rows below its header"),
+    "a count alone": ("5\n", "announces 5 faces .* has 0 rows"),
+    "a line after a blank one": ("image_id,A\n\n1.jpg,yes\n", r"line 3 \(1\.jpg\)"),
+    "an open quotation mark": ('image_id,A\n"1.jpg,1\n2.jpg,1\n', r"line 2 .*0 values, expected 1"),
+    "a cell without end": (f"image_id,A\n{'x' * 200_000},1\n", "line 2 .*field limit"),
     "no names": ("image_id\n000001.jpg\n", "no names of attributes"),
     "not text": (b"\xff\xfe\x00\x01".decode("latin1"), "cannot be read as text"),
 }
@@ -152,7 +179,7 @@ def test_a_table_that_makes_no_sense_names_its_line(tmp_path, harm):
 def test_rows_without_an_image_are_named_or_left_out(root):
     (root / IMAGES / "000007.jpg").unlink()
     (root / IMAGES / "000008.jpg").unlink()
-    with pytest.raises(DataError, match=r"names 2 of 60 files .* the first 000007\.jpg"):
+    with pytest.raises(DataError, match=rf"names 2 of {N} files .* the first 000007\.jpg"):
         celeba(16)
     faces = celeba(16, skip_bad=True)
     assert len(everything(faces)) == N - 2
@@ -166,7 +193,7 @@ def test_images_without_a_row_are_noted(root):
 
 def test_a_table_of_other_images_is_refused_even_when_skipping(root):
     (root / "list_attr_celeba.txt").write_text(text().replace(".jpg", ".png"))
-    with pytest.raises(DataError, match=r"names 60 of 60 files.*did you mean 000000\.jpg"):
+    with pytest.raises(DataError, match=rf"names {N} of {N} files.*did you mean 000000\.jpg"):
         celeba(16, skip_bad=True)
 
 

@@ -71,6 +71,27 @@ def test_sixteen_bits_come_down_to_eight(tmp_path):
     assert (planes(tmp_path / "a.png", Decoding(16, 16))[0] == ramp // 257).all()
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_of_no_known_range_are_refused_and_not_turned_black(tmp_path, kind):
+    """Gray in [0, 1] as float, or 0 to 255 as int32: converted blindly, all of it is 0."""
+    Image.fromarray(np.ones((8, 8), kind)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif has pixels of 32 bits.*expected 8 or 16"):
+        decode_file(tmp_path / "a.tif", GRAY)
+
+
+def test_nothing_is_read_that_starts_another_program(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    with pytest.raises(DataError, match=r"a\.jpg is no image: .*expected JPEG, PNG"):
+        decode_file(tmp_path / "a.jpg", GRAY)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg cannot be read: .*expected a file"):
+        decode_file(tmp_path / "a.jpg", GRAY)
+
+
 def test_what_is_transparent_stands_before_black(tmp_path):
     image = picture(mode="RGBA")
     image.putalpha(0)
@@ -78,15 +99,25 @@ def test_what_is_transparent_stands_before_black(tmp_path):
     assert planes(tmp_path / "a.png", Decoding(8, 8, channels=3)).max() == 0
 
 
-def test_a_turned_photograph_is_put_upright(tmp_path):
-    array = np.zeros((8, 8), np.uint8)
-    array[0] = 255
+@pytest.mark.parametrize("kind", ["png", "tif"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_turned_photograph_is_put_upright(tmp_path, turn, kind):
+    """The eight orientations of EXIF: the file holds what this one undoes."""
+    upright = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    stored = {
+        1: upright,
+        2: np.fliplr(upright),
+        3: np.rot90(upright, 2),
+        4: np.flipud(upright),
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright.T, 2),
+        8: np.rot90(upright, -1),
+    }[turn]
     exif = Image.Exif()
-    exif[0x0112] = 3  # upside down
-    Image.fromarray(array).save(tmp_path / "a.png", exif=exif)
-    got = planes(tmp_path / "a.png", GRAY)[0]
-    assert got[-1].min() == 255
-    assert got[0].max() == 0
+    exif[0x0112] = turn
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / f"a.{kind}", exif=exif)
+    assert (planes(tmp_path / f"a.{kind}", Decoding(4, 6))[0] == upright).all()
 
 
 def test_the_ending_does_not_matter_the_content_does(tmp_path):
@@ -128,7 +159,9 @@ def test_a_file_of_too_many_bytes_is_not_even_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"height": 0}, "expected at least 1"),
+        ({"height": 0}, "0 x 8 pixels, expected whole numbers from 1"),
+        ({"width": 16.5}, "8 x 16.5 pixels, expected whole numbers"),
+        ({"width": 10**6}, "8 x 1000000 pixels, expected whole numbers from 1 to 4,096"),
         ({"channels": 2}, r"expected 1 \(gray\) or 3"),
         ({"fit": "squash"}, "expected one of stretch, crop"),
     ],

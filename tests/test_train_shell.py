@@ -4,12 +4,13 @@ import errno
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
 
 from vaelib import pretrained
-from vaelib.data import handwritten
+from vaelib.data import handwritten, to_unit
 from vaelib.evaluate import elbo_terms
 from vaelib.likelihood import Bernoulli
 from vaelib.train import Checkpoints, Settings, presets
@@ -106,9 +107,46 @@ def test_a_step_to_resume_from_may_be_named(tiny, capsys):
     assert "no checkpoint of step 7" in capsys.readouterr().err
 
 
-def test_missing_data_is_one_message(capsys):
-    assert main(["celeba", "--profile", "quick"]) == 1
-    assert "celeba" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "word"), [("brain", "phantoms, no brain-tumor-mri"), ("celeba", "faces, no celeba")]
+)
+def test_a_preset_whose_data_is_not_there_learns_from_drawn_images(
+    name, word, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(presets, "N_SLICES", (300, 60))
+    monkeypatch.setattr(presets, "N_FACES", (300, 60))
+    preset = presets.PRESETS[name, "quick"]
+    short = replace(preset, size=32, settings=replace(preset.settings, epochs=30, batch_size=20))
+    monkeypatch.setitem(presets.PRESETS, (name, "quick"), short)
+    assert main([name, "--profile", "quick"]) == 0
+    assert f"{word} in {tmp_path} (300 + 60 images)" in capsys.readouterr().out
+    model, card = pretrained.load(
+        tmp_path / "cache" / "runs" / f"{name}-quick" / f"{name}-quick.safetensors"
+    )
+    assert f"{word} in {tmp_path} (300 + 60 images)" in card.data
+    images = presets.load(short)
+    assert not set(map(bytes, images.train.numpy())) & set(map(bytes, images.validation.numpy()))
+    x, mean = to_unit(images.validation), to_unit(images.train).mean(0)
+    with torch.no_grad():
+        x_hat = preset.lik.mean(model.decode(model.encode(x)[0]))
+    assert (x_hat - x).square().mean() < (mean - x).square().mean()
+
+
+@pytest.mark.parametrize("name", ["brain", "celeba"])
+def test_incomplete_data_is_one_message_and_nothing_is_drawn(name, tmp_path, capsys):
+    (tmp_path / "celeba").mkdir()
+    (tmp_path / "brain-tumor-mri").mkdir()
+    assert main([name, "--profile", "quick"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "no folder" in err
+
+
+@pytest.mark.parametrize("name", presets.NAMES)
+def test_a_folder_that_does_not_exist_is_no_reason_to_draw(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path / "mistyped"))
+    assert main([name, "--profile", "quick"]) == 1
+    assert "VAELIB_DATA names" in capsys.readouterr().err
 
 
 def test_so_is_a_disk_that_is_full_when_the_weights_come(tiny, monkeypatch, capsys):

@@ -21,18 +21,28 @@ from vaelib.data.phantoms import Phantoms, phantoms
 from vaelib.data.portraits import Portraits, draw_faces, faces
 
 
+def expected_folder() -> Path:
+    """The folder of the data sets, which may be missing where VAELIB_DATA is not set.
+
+    Raises DataError where it is set and names no folder: that is no reason to go on with
+    images that come with the package, or are drawn.
+    """
+    folder = runtime.data_dir()
+    if runtime.data_dir_is_named() and not folder.is_dir():
+        raise DataError(
+            f"VAELIB_DATA names {folder}, and there is no such folder (a relative path counts "
+            f"from {Path.cwd()}). Correct it, or unset it to do without data sets."
+        )
+    return folder
+
+
 def handwritten() -> Dataset:
     """MNIST where it is on disk, else the bundled digits.
 
     Raises DataError for a damaged MNIST and for a VAELIB_DATA that names no folder: neither
     is a reason to go on with other images in silence.
     """
-    folder = runtime.data_dir()
-    if runtime.data_dir_is_named() and not folder.is_dir():
-        raise DataError(
-            f"VAELIB_DATA names {folder}, and there is no such folder (a relative path counts "
-            f"from {Path.cwd()}). Correct it, or unset it to use the bundled digits."
-        )
+    folder = expected_folder()
     inside = [f for f in (folder, folder / "raw") if any(f.glob("*-ubyte"))]
     if inside and not has_mnist():
         raise DataError(
@@ -53,6 +63,7 @@ __all__ = [
     "celeba",
     "digits",
     "draw_faces",
+    "expected_folder",
     "faces",
     "files",
     "handwritten",

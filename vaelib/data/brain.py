@@ -13,7 +13,7 @@ import torch
 
 from vaelib import runtime
 from vaelib.data.cache import Decoded, decode, first_of_each
-from vaelib.data.common import DataError, Dataset, ImageSet, near
+from vaelib.data.common import DataError, Dataset, ImageSet, elsewhere
 from vaelib.data.decode import Decoding
 
 KINDS = ("notumor", "glioma", "meningioma", "pituitary")  # the labels 0 to 3; 0 is healthy
@@ -64,9 +64,9 @@ def _names(part: Path) -> list[str]:
     names = []
     for kind in KINDS:
         if not (part / kind).is_dir():
-            there = [p.name for p in part.iterdir() if p.is_dir()] if part.is_dir() else []
-            hint = near(kind, there) if there else ""
-            raise DataError(f"brain MRI: no folder {part / kind}{hint}. To mend it, {HOW_TO_MEND}.")
+            lost = part / kind if part.is_dir() else part
+            hint = elsewhere(lost, runtime.data_dir())
+            raise DataError(f"brain MRI: no folder {lost}{hint} To mend it, {HOW_TO_MEND}.")
         files = sorted(
             p.name for p in (part / kind).iterdir() if p.suffix.lower() in ENDINGS
         )  # hidden files and notes have other endings

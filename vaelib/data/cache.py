@@ -146,7 +146,11 @@ def _build(home: Path, folder: Path, names: Sequence[str], how: Decoding, skip_b
 def _decode_all(
     folder: Path, names: Sequence[str], how: Decoding
 ) -> Iterator[tuple[np.ndarray, bytes] | DataError]:
-    """The images in their order, decoded by as many threads as there are cores."""
+    """The images in their order, decoded by as many threads as there are cores.
+
+    Threads are enough: decoding and resizing, two thirds of the work on small faces, leave the
+    interpreter to the others, and a process would first have to import this package.
+    """
 
     def some(part: Sequence[str]) -> list[tuple[np.ndarray, bytes] | DataError]:
         results: list[tuple[np.ndarray, bytes] | DataError] = []

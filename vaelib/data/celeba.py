@@ -1,6 +1,6 @@
 """Faces in CelebA's layout: aligned photographs and a table of attributes.
 
-    VAELIB_DATA/celeba/img_align_celeba/*.jpg
+    VAELIB_DATA/celeba/img_align_celeba/*.jpg     (or one level deeper, as Kaggle packs them)
     VAELIB_DATA/celeba/list_attr_celeba.txt    (the original), or .csv (Kaggle's)
 
 A folder of portraits of one's own works as well: the same two names, any attributes.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from vaelib import runtime
 from vaelib.data.cache import decode, first_of_each, in_share
-from vaelib.data.common import DataError, Dataset, ImageSet, near
+from vaelib.data.common import DataError, Dataset, ImageSet, elsewhere, near
 from vaelib.data.decode import Decoding
 
 IMAGES = "img_align_celeba"
@@ -90,10 +92,12 @@ def celeba(size: int = 64, *, folder: Path | None = None, skip_bad: bool = False
     """
     folder = data_folder() if folder is None else folder
     table = _table_of(folder)
+    images = folder / IMAGES
+    images = images / IMAGES if (images / IMAGES).is_dir() else images
     ids, names, values = read_table(table)
-    ids, values, notes = _with_image(folder / IMAGES, table, ids, values, skip_bad)
+    ids, values, notes = _with_image(images, table, ids, values, skip_bad)
     how = Decoding(size, size, channels=3, fit="crop")
-    decoded = decode(folder / IMAGES, ids, how, skip_bad=skip_bad)
+    decoded = decode(images, ids, how, skip_bad=skip_bad)
     if decoded.left_out:
         notes.append(f"left out {len(decoded.left_out)} damaged images: {decoded.left_out[0]}")
     row_of = {file: row for row, file in enumerate(ids)}
@@ -104,6 +108,11 @@ def celeba(size: int = 64, *, folder: Path | None = None, skip_bad: bool = False
     if len(first) < len(faces):
         notes.append(f"left out {len(faces) - len(first)} copies of images that are kept")
     for_test = torch.from_numpy(in_share(decoded.digests, TEST_SHARE))[first]
+    if for_test.all() or not for_test.any():
+        raise DataError(
+            f"{len(first)} different faces in {images} are too few: none of them is in the "
+            f"{'training' if for_test.any() else 'test'} set. Bring a hundred or more."
+        )
     return Dataset("CelebA", faces[first[~for_test]], faces[first[for_test]], tuple(notes))
 
 
@@ -114,30 +123,15 @@ def read_table(path: Path) -> tuple[list[str], tuple[str, ...], Tensor]:
     separated with a header; any line ends, with or without a byte order mark; 1 is yes, -1 or
     0 no. Raises DataError that names the line.
     """
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise DataError(f"{path} cannot be read as text: {problem}") from problem
-    lines = [line for line in lines if line.strip()]
-    if not lines:
-        raise DataError(f"{path} is empty")
-    original = lines[0].strip().isdecimal()
-    if original:
-        names, rows, start = lines[1].split() if lines[1:] else [], map(str.split, lines[2:]), 3
-        if int(lines[0]) != len(lines) - 2:
-            raise DataError(
-                f"{path} announces {int(lines[0]):,} faces in its first line and has "
-                f"{len(lines) - 2:,} rows: it is truncated, or was edited"
-            )
-    else:
-        mark = max(",;\t", key=lines[0].count)
-        header, *rest = csv.reader(lines, delimiter=mark)
-        names, start = [name.strip() for name in header[1:]], 2
-        rows = ([cell.strip() for cell in row] for row in rest)
-    if not names or len(set(names)) < len(names):
-        raise DataError(f"{path}: no names of attributes in its header, or one of them twice")
+    first, *rest = _lines(path)
+    count = first[1].strip()
+    names, rows = _original(path, count, rest) if count.isdecimal() else _separated(first, rest)
+    twice = next((name for name, n in Counter(names).items() if n > 1), None)
+    if not names or twice:
+        problem = f"has two columns named {twice}" if twice else "has no names of attributes"
+        raise DataError(f"{path} {problem} in its header")
     ids, values = [], []
-    for number, (file, *marks) in enumerate(rows, start):
+    for number, (file, *marks) in rows:
         if len(marks) != len(names):
             raise DataError(
                 f"{path}, line {number} ({file}): {len(marks)} values, expected {len(names)}"
@@ -149,17 +143,59 @@ def read_table(path: Path) -> tuple[list[str], tuple[str, ...], Tensor]:
                 f"{path}, line {number} ({file}): value {problem}, expected 1 or -1 (or 0)"
             ) from problem
         ids.append(file)
-    if len(set(ids)) < len(ids):
-        twice = next(file for row, file in enumerate(ids) if file in ids[:row])
+    if not ids:
+        raise DataError(f"{path} has no rows below its header, expected one for each image")
+    twice = next((file for file, n in Counter(ids).items() if n > 1), None)
+    if twice:
         raise DataError(f"{path} has two rows for {twice}")
-    return ids, tuple(names), torch.tensor(values, dtype=torch.bool).view(len(ids), len(names))
+    return ids, tuple(names), torch.tensor(values, dtype=torch.bool)
+
+
+Row = tuple[int, list[str]]  # the number of a line, and what stands in it
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that are not blank, with their numbers."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DataError(f"{path} cannot be read as text in UTF-8: {problem}") from problem
+    lines = [line for line in enumerate(text.splitlines(), 1) if line[1].strip()]
+    if not lines:
+        raise DataError(f"{path} is empty")
+    return lines
+
+
+def _original(
+    path: Path, count: str, lines: list[tuple[int, str]]
+) -> tuple[list[str], Iterator[Row]]:
+    header, *rest = lines or [(0, "")]
+    if count != str(len(rest)):
+        raise DataError(
+            f"{path} announces {count} faces in its first line and has {len(rest)} rows: "
+            "it is truncated, or was edited"
+        )
+    return header[1].split(), ((number, line.split()) for number, line in rest)
+
+
+def _separated(
+    first: tuple[int, str], rest: list[tuple[int, str]]
+) -> tuple[list[str], Iterator[Row]]:
+    mark = max(",;\t", key=first[1].count)
+
+    def cells(line: str) -> list[str]:
+        try:
+            return [cell.strip() for cell in next(csv.reader([line], delimiter=mark))]
+        except csv.Error as problem:  # a cell of a hundred thousand characters
+            return [str(problem)]
+
+    return cells(first[1])[1:], ((number, cells(line)) for number, line in rest)
 
 
 def _table_of(folder: Path) -> Path:
     if not (folder / IMAGES).is_dir():
-        there = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
-        hint = near(IMAGES, there) if there else ""
-        raise DataError(f"faces: no folder {folder / IMAGES}{hint}. To mend it, {HOW_TO_MEND}.")
+        hint = elsewhere(folder / IMAGES, folder.parent)
+        raise DataError(f"faces: no folder {folder / IMAGES}{hint} To mend it, {HOW_TO_MEND}.")
     for name in TABLES:
         if (folder / name).is_file():
             return folder / name

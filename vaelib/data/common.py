@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
@@ -78,13 +80,32 @@ class Dataset(Generic[T]):
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """`: did you mean A or B?` for a name that is not known, or how many are."""
+    """`: did you mean A or B?` for a name that is not known, or how many are; ends a sentence."""
     known = list(known)
+    alike = _alike(name, known)
+    if alike:
+        return f": did you mean {' or '.join(alike)}?"
+    return f"; there are {len(known)}" + (f", for instance {known[0]}." if known else ".")
+
+
+def elsewhere(folder: Path, top: Path) -> str:
+    """What to say of a folder that is missing: what beside it is called alike, or where one of
+    its name lies, at most three levels below `top`; ends a sentence."""
+    above = folder.parent
+    beside = [p.name for p in above.iterdir() if p.is_dir()] if above.is_dir() else []
+    if _alike(folder.name, beside):
+        return near(folder.name, beside)
+    for here, below, _ in os.walk(top):
+        if folder.name in below:
+            return f"; there is {Path(here, folder.name)}."
+        if len(Path(here).relative_to(top).parts) == 2:
+            below.clear()
+    return "."
+
+
+def _alike(name: str, known: list[str]) -> list[str]:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    close += [k for k in known if k.lower() == name.lower() and k not in close]
-    if close:
-        return f": did you mean {' or '.join(close)}?"
-    return f"; there are {len(known)}" + (f", for instance {known[0]}" if known else "")
+    return close + [k for k in known if k.lower() == name.lower() and k not in close]
 
 
 def to_unit(pixels: Tensor) -> Tensor:

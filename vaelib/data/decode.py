@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from vaelib.data.common import DataError
 
 MAX_PIXELS = 64_000_000  # a slice, a photograph; what is larger is no image for these models
 MAX_BYTES = 64 * 2**20
+MAX_SIDE = 4096  # of what is made of it
+# Pillow reads more, with programs that it starts and formats that nobody has slices in.
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 MODES = {1: "L", 3: "RGB"}
 FITS = ("stretch", "crop")
 
@@ -33,8 +36,12 @@ class Decoding:
     fit: str = "stretch"
 
     def __post_init__(self):
-        if min(self.height, self.width) < 1:
-            raise DataError(f"images of {self.height} x {self.width} pixels: expected at least 1")
+        for side in (self.height, self.width):
+            if type(side) is not int or not 1 <= side <= MAX_SIDE:
+                raise DataError(
+                    f"images of {self.height!r} x {self.width!r} pixels, expected whole numbers "
+                    f"from 1 to {MAX_SIDE:,}"
+                )
         if self.channels not in MODES:
             raise DataError(f"channels is {self.channels}, expected 1 (gray) or 3 (color)")
         if self.fit not in FITS:
@@ -57,19 +64,19 @@ def decode_file(path: Path, how: Decoding) -> tuple[np.ndarray, bytes]:
     """The image as (C * H * W,) uint8, channels first, and the SHA-256 of its file (32 bytes).
 
     Raises DataError that says what is wrong with the file: missing, unreadable, empty, no
-    image, damaged, or too large.
+    image, damaged, too large, or of pixels whose range is not known.
     """
     content = _content(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                _refuse_huge(image, path)
-                if image.format == "PNG":  # its checksums would not be looked at otherwise
-                    Image.open(io.BytesIO(content)).verify()
-                pixels = _fitted(image, how)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _refuse_unusable(image, path)
+            if image.format == "PNG":  # its checksums would not be looked at otherwise
+                Image.open(io.BytesIO(content), formats=FORMATS).verify()
+            pixels = _fitted(image, how)
     except Image.UnidentifiedImageError as problem:
-        raise DataError(f"{path} is no image: it begins with {content[:12]!r}") from problem
+        raise DataError(
+            f"{path} is no image: it begins with {content[:12]!r}, expected {', '.join(FORMATS)}"
+        ) from problem
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise DataError(f"{path} is too large: {problem}") from problem
     except DataError:
@@ -82,9 +89,11 @@ def decode_file(path: Path, how: Decoding) -> tuple[np.ndarray, bytes]:
 
 def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DataError(f"{path} has {size:,} bytes, expected at most {MAX_BYTES:,}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+            raise DataError(f"{path} cannot be read: it is a folder or a device, expected a file")
+        if status.st_size > MAX_BYTES:
+            raise DataError(f"{path} has {status.st_size:,} bytes, expected at most {MAX_BYTES:,}")
         content = path.read_bytes()
     except OSError as problem:
         raise DataError(f"{path} cannot be read: {problem.strerror}") from problem
@@ -93,7 +102,12 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _refuse_huge(image: Image.Image, path: Path) -> None:
+def _refuse_unusable(image: Image.Image, path: Path) -> None:
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+        raise DataError(
+            f"{path} has pixels of 32 bits, whose black and white are not known; expected 8 or "
+            "16 bits: scale them, and save them as PNG."
+        )
     if image.width * image.height > MAX_PIXELS:
         raise DataError(
             f"{path} has {image.width:,} x {image.height:,} pixels, "
@@ -105,7 +119,8 @@ def _fitted(image: Image.Image, how: Decoding) -> np.ndarray:
     """Upright, in the right mode and size: (C * H * W,) uint8."""
     mode = MODES[how.channels]
     image.draft(mode, (2 * how.width, 2 * how.height))  # JPEG can skip detail as it decodes
-    image = _in_mode(ImageOps.exif_transpose(image), mode)
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _in_mode(image, mode)
     box = _centered(image.size, how) if how.fit == "crop" else None
     size = (how.width, how.height)
     image = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)

@@ -133,7 +133,7 @@ def _relief(head: Head) -> ndarray:
     """Darkness from nose, eye sockets, folds and lines; light counts as negative."""
     p, X, Y, side = head.p, head.X, head.Y, head.side
     nose = X - 0.11 * head.sin * step(Y, -0.12, 0.13)  # the tip stands out
-    big = 0.85 + 0.4 * p["nose"]
+    big = 0.6 + 1.0 * p["nose"]
     bridge = step(Y, -0.10, 0.0) * step(-Y, -0.19, -0.13)
     slope = bump((nose + (0.045 + 0.02 * bridge) * big * np.clip(3 * p["light"], -1, 1)) / 0.035, 0)
     dark = 0.16 * np.abs(p["light"]) * slope * bridge
@@ -166,10 +166,10 @@ def _mouth(canvas: ndarray, head: Head) -> None:
     arch = 1 - r
     middle = np.where(smile > 0, -0.098, -0.055).astype(np.float32) * smile * (r - 0.45)
     gap = 0.095 * step(smile, 0.15, 1.0) * arch
-    top = middle - (0.018 + 0.018 * p["lips"]) * np.sqrt(np.maximum(arch, 0)) * (
+    top = middle - (0.010 + 0.032 * p["lips"]) * np.sqrt(np.maximum(arch, 0)) * (
         1 - 0.3 * bump(X / 0.03, 0)
     )
-    low = middle + gap + (0.026 + 0.024 * p["lips"]) * np.sqrt(np.maximum(arch, 0))
+    low = middle + gap + (0.015 + 0.045 * p["lips"]) * np.sqrt(np.maximum(arch, 0))
     inside = np.abs(X) - wide
     lips = np.maximum(np.maximum(top - y, y - low), inside)
     tone = mix(head.tone * rgb(0.88, 0.55, 0.53), rgb(0.72, 0.27, 0.28), np.float32(0.35))

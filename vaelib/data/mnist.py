@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import gzip
 import hashlib
-import io
-import tempfile
+import shutil
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import torch
 
 from vaelib import runtime
 from vaelib.data.common import DataError, Dataset, ImageSet
+from vaelib.data.download import download
+from vaelib.files import write_whole
 
 SIDE = 28
 # SHA-256 and size in bytes of the four unpacked files.
@@ -34,6 +37,29 @@ FILES = {
         10_008,
     ),
 }
+# The same of the files packed by gzip, as they are offered for download.
+PACKED = {
+    "train-images-idx3-ubyte": (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        9_912_422,
+    ),
+    "train-labels-idx1-ubyte": (
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        28_881,
+    ),
+    "t10k-images-idx3-ubyte": (
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        1_648_877,
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        4_542,
+    ),
+}
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist",
+    "https://storage.googleapis.com/cvdf-datasets/mnist",
+)
 HOW_TO_MEND = (
     "run `make data` to download MNIST, or point VAELIB_DATA at the folder that holds MNIST/raw"
 )
@@ -63,34 +89,49 @@ def mnist() -> Dataset:
     return Dataset("MNIST", _read("train"), _read("t10k"))
 
 
-def fetch() -> Path:
-    """Download MNIST with torchvision into VAELIB_DATA and return the folder of its files.
+def fetch(mirrors: Sequence[str] = MIRRORS, *, local: bool = False) -> Path:
+    """Download MNIST into VAELIB_DATA and return the folder of its files.
 
-    Files arrive in a temporary folder and move to their place only when all four are
-    verified: no file is ever half-written. Raises DataError, saying what to do.
+    What arrives is kept in VAELIB_DATA/.mnist until all four are there and verified, so an
+    interrupted download goes on at the next call and is never taken for the data set.
+    `local` admits http from 127.0.0.1. Raises DataError, saying what to do.
     """
-    from torchvision.datasets import MNIST
-
-    folder = raw_dir()
+    folder, arrival = raw_dir(), runtime.data_dir() / ".mnist"
     if all(_is_intact(folder / name) for name in FILES):
         return folder
     try:
-        runtime.data_dir().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mnist-", dir=runtime.data_dir()) as arrival:
-            with contextlib.redirect_stdout(io.StringIO()):  # its notes about mirrors
-                MNIST(root=arrival, download=True)
-            for name in FILES:
-                _checked(Path(arrival) / "MNIST" / "raw" / name)
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                (Path(arrival) / "MNIST" / "raw" / name).replace(folder / name)
-    except (RuntimeError, OSError, DataError) as problem:
-        reason = " ".join(str(problem).split())
+        for name, (sha256, size) in PACKED.items():
+            packed = arrival / f"{name}.gz"
+            if not packed.exists():
+                urls = [f"{mirror}/{packed.name}" for mirror in mirrors]
+                download(urls, packed, size=size, sha256=sha256, local=local)
+        contents = {name: _unpacked(arrival / f"{name}.gz") for name in FILES}
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            write_whole(folder / name, content)
+    except (OSError, DataError) as problem:
+        if all(_is_intact(folder / name) for name in FILES):
+            return folder  # by another process, which took away what both had brought
         raise DataError(
-            f"MNIST could not be downloaded into {folder}: {reason}. "
+            f"MNIST could not be downloaded into {folder}: {problem}. "
             "Check the network and the free disk space, then run the command again."
         ) from problem
+    shutil.rmtree(arrival, ignore_errors=True)
     return folder
+
+
+def _unpacked(packed: Path) -> bytes:
+    """The content of a packed file, verified; what is no good is deleted."""
+    name = packed.name.removesuffix(".gz")
+    try:
+        with gzip.open(packed) as file:
+            return _vouched(packed, file.read(FILES[name][1] + 1), *FILES[name])
+    except DataError:
+        packed.unlink()
+        raise
+    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
+        packed.unlink()
+        raise DataError(f"MNIST: {packed} is damaged: {problem}") from problem
 
 
 def _read(part: str) -> ImageSet:
@@ -113,7 +154,6 @@ def _is_intact(path: Path) -> bool:
 
 def _checked(path: Path) -> bytes:
     """The bytes of one file, or a DataError that says what is wrong with it."""
-    sha256, size = FILES[path.name]
     try:
         content = path.read_bytes()
     except OSError as problem:
@@ -123,6 +163,11 @@ def _checked(path: Path) -> bytes:
             else f"cannot be read ({problem})"
         )
         raise DataError(f"MNIST: {path} {reason}; {HOW_TO_MEND}.") from problem
+    return _vouched(path, content, *FILES[path.name])
+
+
+def _vouched(path: Path, content: bytes, sha256: str, size: int) -> bytes:
+    """The content of a file, once its size and its hash are right."""
     if len(content) != size:
         raise DataError(
             f"MNIST: {path} has {len(content):,} bytes, expected {size:,}: it is truncated or "

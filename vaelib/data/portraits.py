@@ -68,7 +68,7 @@ def position(name: str) -> int:
     """The column of an attribute. Raises DataError, with the nearest name, for an unknown one."""
     names = list(ATTRIBUTES)
     if name not in names:
-        raise DataError(f"no attribute {name!r}{near(name, names)}. There are {', '.join(names)}")
+        raise DataError(f"no attribute {name!r}{near(name, names)} There are {', '.join(names)}")
     return names.index(name)
 
 

@@ -20,6 +20,8 @@ from vaelib.likelihood import Bernoulli, Gaussian, Likelihood
 from vaelib.train.history import Settings
 
 THESIS_PIXELS = Gaussian(1 / math.sqrt(8))
+N_SLICES = 1600, 400  # drawn for training and test where none are on disk: about the thesis's
+N_FACES = 9000, 1000
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,30 @@ class Images:
 def load(preset: Preset) -> Images:
     """The images of a preset: healthy slices only where they are brains, as in the thesis.
 
-    No choice is made from the validation images, which are those of the test set.
-    Raises DataError for a missing or damaged data set.
+    No choice is made from the validation images, which are those of the test set. Where a
+    data set is not on disk, the drawn one takes its place at the same size, and `says` so.
+    Raises DataError for a damaged or incomplete data set, never for one that is not there.
     """
     if preset.data == "handwritten":
         digits = data.handwritten()
         return Images(digits.train.pixels, digits.test.pixels, str(digits))
+    place = data.expected_folder()
     if preset.data == "celeba":
+        if not data.has_celeba():
+            faces = data.faces(sum(N_FACES), size=preset.size)
+            return _drawn(faces.images, N_FACES[0], f"drawn faces, no celeba in {place}")
         faces = data.celeba(preset.size)
         return Images(faces.train.images.pixels, faces.test.images.pixels, str(faces))
+    if not data.has_brain():
+        slices = data.phantoms(sum(N_SLICES), size=preset.size, lesion=None)
+        return _drawn(slices.images, N_SLICES[0], f"phantoms, no brain-tumor-mri in {place}")
     slices = data.brain(preset.size)
     train, test = (part[part.labels == 0] for part in (slices.train, slices.test))
     return Images(
         train.pixels, test.pixels, f"{slices.name}, healthy ({len(train):,} + {len(test):,} images)"
     )
+
+
+def _drawn(images: data.ImageSet, n_train: int, what: str) -> Images:
+    train, test = images[:n_train], images[n_train:]
+    return Images(train.pixels, test.pixels, f"{what} ({len(train):,} + {len(test):,} images)")
