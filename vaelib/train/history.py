@@ -15,7 +15,10 @@ class Settings:
     beta_per_step: ask the schedule for (step, steps) of the whole run, not (epoch, epochs).
     clip_norm: the longest gradient, in the Euclidean norm over all weights. patience: end when
     the validation ELBO was not better for so many epochs, and keep the best weights. tf32: on
-    CUDA, multiply with 10 bits of mantissa; the ELBO of an epoch stays within 0.5%.
+    CUDA, multiply with 10 bits of mantissa; the ELBO of an epoch stays within 0.5%. binarize:
+    at every visit of an image draw its pixels black or white, with their gray values as the
+    probabilities of white. anneal: `lr` is the highest rate, reached after a twentieth of the
+    steps and left along half a cosine that ends at 0.
     """
 
     epochs: int
@@ -26,6 +29,8 @@ class Settings:
     clip_norm: float | None = None
     patience: int | None = None
     tf32: bool = False
+    binarize: bool = False
+    anneal: bool = False
 
 
 @dataclass(frozen=True)
