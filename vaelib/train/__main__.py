@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -125,6 +126,7 @@ def _card(
         seconds=round(history.seconds, 1),
         metrics=metrics,
         likelihood=repr(preset.lik),
+        date=date.today().isoformat(),
     )
 
 
