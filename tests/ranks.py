@@ -38,8 +38,9 @@ def run(folder: Path, peers: Alone, dies_at: int | None = None) -> tuple[VAE, Hi
     pixels = torch.rand(85, 16, generator=runtime.generator(1))
     history = fit(
         model, Bernoulli(), pixels[:80], validation=pixels[80:], epochs=6, batch_size=16,
-        lr=1e-3, n_samples=2, beta=linear_to(2.0), clip_norm=100.0, generator=gen, binarize=True, anneal=True,
-        checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True, ranks=peers,
+        lr=1e-3, n_samples=2, beta=linear_to(2.0), clip_norm=100.0, generator=gen,
+        binarize=True, anneal=True, ranks=peers,
+        checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True,
     )  # fmt: skip
     return model, history
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -13,16 +13,11 @@ from torch import Tensor, nn
 from vaelib.gaussian import Diagonal, FullCovariance, chol_factor
 
 
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
-
-
-def mlp(sizes: Sequence[int], activation: str = "relu") -> nn.Sequential:
-    """Linear layers of the given sizes, an activation between two of them, none after the last."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation {activation!r} is none of {', '.join(ACTIVATIONS)}")
+def mlp(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers of the given sizes with a ReLU between two of them, none after the last."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
+        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -52,9 +47,8 @@ class VAE(nn.Module):
     of its triangular factor (thesis 4.2). The first weights are drawn with `generator`, a
     CPU one; with torch's global one when it is left out.
 
-    Beyond the thesis: a decoder with widths of its own, from latent to data
-    (`decoder_hidden`), SiLU instead of ReLU (`activation`), and a decoder that sees z through
-    `Waves`.
+    Beyond the thesis: a decoder with widths of its own, from latent to data, and one that sees
+    z through `n_waves` octaves of `Waves`.
     """
 
     def __init__(
@@ -66,7 +60,6 @@ class VAE(nn.Module):
         *,
         full_covariance: bool = False,
         decoder_hidden: Sequence[int] | None = None,
-        activation: str = "relu",
         n_waves: int = 0,
     ):
         super().__init__()
@@ -74,12 +67,12 @@ class VAE(nn.Module):
         self.full_covariance = full_covariance
         mirrored = decoder_hidden is None
         self.decoder_hidden = tuple(reversed(hidden) if mirrored else decoder_hidden)
-        self.activation, self.n_waves = activation, n_waves
+        self.n_waves = n_waves
         n_below = latent_dim * (latent_dim - 1) // 2 if full_covariance else 0
         with _drawing_from(generator):
-            self.encoder = mlp([data_dim, *hidden, 2 * latent_dim + n_below], activation)
+            self.encoder = mlp([data_dim, *hidden, 2 * latent_dim + n_below])
             seen = latent_dim * (1 + 2 * n_waves)
-            self.decoder = mlp([seen, *self.decoder_hidden, data_dim], activation)
+            self.decoder = mlp([seen, *self.decoder_hidden, data_dim])
         if n_waves:
             self.decoder.insert(0, Waves(n_waves))
 

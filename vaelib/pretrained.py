@@ -24,7 +24,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from vaelib import files
-from vaelib.model import ACTIVATIONS, VAE
+from vaelib.model import VAE
 
 SHIPPED = Path(__file__).parent / "weights"
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -54,7 +54,6 @@ class Card:
     latent_dim: int = 0
     full_covariance: bool = False
     decoder_hidden: tuple[int, ...] = ()
-    activation: str = "relu"
     n_waves: int = 0
     stderr: Mapping[str, float] = field(default_factory=dict)
     n_images: Mapping[str, int] = field(default_factory=dict)
@@ -71,7 +70,6 @@ class Card:
                 self.latent_dim,
                 full_covariance=self.full_covariance,
                 decoder_hidden=self.decoder_hidden,
-                activation=self.activation,
                 n_waves=self.n_waves,
             )
 
@@ -97,7 +95,6 @@ def save(path: Path, model: VAE, card: Card) -> Card:
         latent_dim=model.latent_dim,
         full_covariance=model.full_covariance,
         decoder_hidden=tuple(model.decoder_hidden),
-        activation=model.activation,
         n_waves=model.n_waves,
         sha256=hashlib.sha256(content).hexdigest(),
     )
@@ -151,9 +148,8 @@ def read_card(path: Path) -> Card:
             raise ValueError(f"sizes {sizes} of a network are no positive whole numbers")
         if not (type(found["n_waves"]) is int and 0 <= found["n_waves"] < 64):
             raise ValueError(f"{found['n_waves']} is no number of waves")
-        for key, known in (("activation", ACTIVATIONS), ("dtype", DTYPES)):
-            if found[key] not in known:
-                raise ValueError(f"{found[key]} is none of {', '.join(known)}")
+        if found["dtype"] not in DTYPES:
+            raise ValueError(f"dtype {found['dtype']} is none of {', '.join(DTYPES)}")
         widths = {key: tuple(found[key]) for key in ("hidden", "decoder_hidden")}
         return Card(**{**found, **widths})
     except FileNotFoundError:

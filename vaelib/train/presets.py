@@ -3,6 +3,7 @@
     mnist    784-[512, 256]-2, Bernoulli pixels, 50 epochs, beta to 4
     brain    65536-[1024, 512, 256]-64, healthy slices only, 50 epochs, beta to 1.5
     celeba   49152-[2048, 1024, 512]-256, 100 epochs, beta to 2
+    latent-ours       784-[512, 256]-2 with waves of z, beta = 1, an annealed rate
     latent-binarized  784-[300, 300]-40, beta = 1, pixels drawn black or white at every visit
 
 The thesis measures gray and color images on [-1, 1] by their squared error: Gaussian pixels
@@ -69,6 +70,30 @@ PRESETS = {
     ),
     ("celeba", "quick"): Preset(
         "celeba", 32, (256, 128), 32, THESIS_PIXELS, 2.0, Settings(epochs=10, lr=1e-3)
+    ),
+    ("latent-ours", "thesis"): Preset(
+        "handwritten",
+        28,
+        (512, 256),
+        2,
+        Bernoulli(),
+        1.0,
+        Settings(epochs=80, batch_size=200, lr=2e-3, anneal=True),
+        steady=True,
+        held_out=5000,
+        extras={"n_waves": 3},
+    ),
+    ("latent-ours", "quick"): Preset(
+        "handwritten",
+        28,
+        (128, 64),
+        2,
+        Bernoulli(),
+        1.0,
+        Settings(epochs=100, lr=2e-3, anneal=True),
+        steady=True,
+        held_out=137,
+        extras={"n_waves": 3},
     ),
     ("latent-binarized", "thesis"): Preset(
         "handwritten",
