@@ -39,7 +39,7 @@ def run(folder: Path, peers: Alone, dies_at: int | None = None) -> tuple[VAE, Hi
     history = fit(
         model, Bernoulli(), pixels[:80], validation=pixels[80:], epochs=6, batch_size=16,
         lr=1e-3, n_samples=2, beta=linear_to(2.0), clip_norm=100.0, generator=gen,
-        binarize=True, anneal=True, ranks=peers,
+        binarize=True, anneal=6, ranks=peers,
         checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True,
     )  # fmt: skip
     return model, history

@@ -175,7 +175,7 @@ def test_an_annealed_rate_rises_to_the_asked_one_and_ends_at_nothing(pixels, mon
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.Adam, "step", spy)
-    small_run(pixels, epochs=40, batch_size=10, lr=1e-2, anneal=True)  # 200 steps
+    small_run(pixels, epochs=40, batch_size=10, lr=1e-2, anneal=40)  # 200 steps
     top = max(rates)
     assert len(rates) == 200
     assert top == pytest.approx(1e-2, rel=1e-3)
@@ -185,6 +185,12 @@ def test_an_annealed_rate_rises_to_the_asked_one_and_ends_at_nothing(pixels, mon
     assert rates[-1] < 1e-4 * top
     # half a cosine passes its middle at the middle of the rest
     assert rates[104] == pytest.approx(5e-3, rel=0.03)
+
+
+def test_an_annealed_run_that_ends_early_is_the_beginning_of_the_whole(pixels):
+    whole, part = (small_run(pixels, epochs=n, batch_size=10, anneal=5)[1] for n in (5, 3))
+    assert part.elbo.equal(whole.elbo[:3])
+    assert not small_run(pixels, epochs=3, batch_size=10, anneal=3)[1].elbo.equal(part.elbo)
 
 
 def test_the_model_is_left_ready_for_use(pixels):

@@ -63,7 +63,7 @@ WAYS = {
     "patient": {"patience": 1},
     "without validation": {"validation": None},
     "binarized": {"binarize": True},
-    "annealed": {"anneal": True},
+    "annealed": {"anneal": 3},
 }
 
 
@@ -228,7 +228,7 @@ CHANGES = {
     "likelihood": {"lik": Gaussian(0.5)},
     "clip_norm": {"clip_norm": 1.0},
     "binarize": {"binarize": True},
-    "anneal": {"anneal": True},
+    "anneal": {"anneal": 3},
     "validation images": {"validation": PIXELS[35:]},
 }
 

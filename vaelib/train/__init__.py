@@ -42,7 +42,7 @@ def fit(
     patience: int | None = None,
     tf32: bool = False,
     binarize: bool = False,
-    anneal: bool = False,
+    anneal: int = 0,
     validation: Tensor | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool | int = False,

@@ -17,8 +17,8 @@ class Settings:
     the validation ELBO was not better for so many epochs, and keep the best weights. tf32: on
     CUDA, multiply with 10 bits of mantissa; the ELBO of an epoch stays within 0.5%. binarize:
     at every visit of an image draw its pixels black or white, with their gray values as the
-    probabilities of white. anneal: `lr` is the highest rate, reached after a twentieth of the
-    steps and left along half a cosine that ends at 0.
+    probabilities of white. anneal: so many epochs after the start the learning rate would
+    be 0; it rises to `lr` in a twentieth of them and falls along half a cosine in the others.
     """
 
     epochs: int
@@ -30,7 +30,7 @@ class Settings:
     patience: int | None = None
     tf32: bool = False
     binarize: bool = False
-    anneal: bool = False
+    anneal: int = 0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from vaelib.train.history import History, Settings
 
 EXPLODED = 1e3  # times the loss of the first step, or a nat for each pixel
 VALIDATION_BATCH = 500
-WARM_UP = 0.05  # of the steps of an annealed run
+WARM_UP = 0.05  # of the time in which the learning rate is annealed
 
 
 class Terms(nn.Module):
@@ -144,7 +144,7 @@ class Training:
 
     def _annealed(self) -> float:
         """The learning rate of this step: a function of its number, so no state to keep."""
-        done = (self.taken + 1) / (self.settings.epochs * self.per_epoch + 1)
+        done = min(1.0, (self.taken + 1) / (self.settings.anneal * self.per_epoch + 1))
         if done < WARM_UP:
             return self.settings.lr * done / WARM_UP
         return self.settings.lr * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
