@@ -214,7 +214,7 @@ def test_what_is_measured_of_a_plane_is_what_the_parts_say():
         "-ELBO": 40, "-log p(x)": 20, "gap, L = 1": 10, "gap, L = 10": 10, "gap, L = 100": 10,
         "gap, L = 500": 10, "approximation gap": 10, "amortization gap": 10,
     }  # fmt: skip
-    log_px = evaluate.log_evidence_2d(model, x[::2], side=240)
+    log_px = evaluate.log_evidence_2d(model, x[::2], side=400)
     torch.testing.assert_close(found["-log p(x)"], -log_px)
     rungs = [found[f"gap, L = {n}"] for n in (1, 10, 100, 500)]
     for above, below in pairwise(rungs):  # of the same draws: Jensen holds for each image
