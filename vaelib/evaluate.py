@@ -173,7 +173,7 @@ def measure_2d(
     lik = Bernoulli()
     exact = pixels[:: max(1, len(pixels) // n_exact)]
     every = max(1, len(exact) // n_costly)
-    log_px, some = log_evidence_2d(model, exact, side), exact[::every]
+    log_px, some = log_evidence_2d(model, exact, side, batch_size=100), exact[::every]
     found = {
         "-ELBO": -elbo_terms(model, lik, pixels, generator, n_samples=2).value(),
         "-log p(x)": -log_px,
