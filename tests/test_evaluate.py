@@ -212,17 +212,17 @@ def test_what_is_measured_of_a_plane_is_what_the_parts_say():
     found = evaluate.measure_2d(model, x, gen(), n_exact=20, n_costly=10)
     assert {name: len(values) for name, values in found.items()} == {
         "-ELBO": 40, "-log p(x)": 20, "gap, L = 1": 10, "gap, L = 10": 10, "gap, L = 100": 10,
-        "gap, L = 500": 10, "approximation gap": 10, "amortization gap": 10,
+        "gap, L = 500": 10, "approximation gap": 3, "amortization gap": 3,
     }  # fmt: skip
-    log_px = evaluate.log_evidence_2d(model, x[::2], side=400)
+    log_px = evaluate.log_evidence_2d(model, x[::2], side=320)
     torch.testing.assert_close(found["-log p(x)"], -log_px)
     rungs = [found[f"gap, L = {n}"] for n in (1, 10, 100, 500)]
     for above, below in pairwise(rungs):  # of the same draws: Jensen holds for each image
         assert (above > below).all()
     split = found["approximation gap"] + found["amortization gap"]
-    terms = evaluate.importance_weights(model, LIK, x[::4], gen(3), n_samples=500)
+    terms = evaluate.importance_weights(model, LIK, x[::16], gen(3), n_samples=500)
     error = 2 * terms.std(0) / math.sqrt(500)
-    assert ((rungs[0] - split).abs() < 6 * error).all()
+    assert ((rungs[0][::4] - split).abs() < 6 * error).all()
 
 
 def test_a_grid_needs_a_plane():

@@ -266,7 +266,9 @@ each_shipped = pytest.mark.parametrize("name", SHIPPED)
 def test_those_are_all_and_an_unknown_name_is_told_them():
     files = sorted(p.name for p in pretrained.SHIPPED.iterdir())
     assert files == sorted(f"{name}.{end}" for name in SHIPPED for end in ("json", "safetensors"))
-    with pytest.raises(WeightsError, match=f"no weights named latent are shipped; there are {', '.join(SHIPPED)}"):
+    with pytest.raises(
+        WeightsError, match=f"no weights named latent are shipped; there are {', '.join(SHIPPED)}"
+    ):
         pretrained.shipped("latent")
 
 

@@ -52,7 +52,7 @@ def measure(model: VAE, x: Tensor, *, drawn: bool) -> dict[str, Tensor]:
     gen = generator(SEED)
     lik = Bernoulli()
     if not drawn:
-        found = evaluate.measure_2d(model, x, gen, n_exact=2000, n_costly=250)
+        found = evaluate.measure_2d(model, x, gen, n_exact=2000, n_costly=1000, side=400)
         terms = evaluate.elbo_terms(model, lik, data.mnist().train.pixels, gen)
         found["-ELBO, training images"] = -terms.value()
         found["KL, training images"] = terms.kl
