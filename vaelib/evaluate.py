@@ -167,8 +167,8 @@ def measure_2d(
 
     -ELBO of every image; -log p(x) of about `n_exact`, evenly spread; and of about `n_costly`
     of those what the importance-weighted bounds with L = 1, 10, 100, 500 samples leave to
-    log p(x), and of every fourth the gap of L = 1 (the ELBO) split as by `gaps_2d`. A sharp map has posteriors
-    no wider than 0.01: 320 cells a side get the mean of log p(x) to about 0.01 nats.
+    log p(x), and of every fourth the gap of L = 1 (the ELBO) split as by `gaps_2d`. A sharp map
+    has posteriors as narrow as 0.01: 320 cells a side get the mean of log p(x) to about 0.01.
     """
     lik = Bernoulli()
     exact = pixels[:: max(1, len(pixels) // n_exact)]
