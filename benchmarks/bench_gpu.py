@@ -26,7 +26,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from vaelib import data, runtime
 from vaelib.model import VAE
-from vaelib.objective import linear_to
 from vaelib.train import fit
 from vaelib.train.presets import PRESETS, Preset, load
 
@@ -113,7 +112,7 @@ def train(preset: Preset, images: Tensor, *, tf32: bool, epochs: int) -> tuple[f
     gen = runtime.generator(0)
     model = VAE(images.shape[1], preset.hidden, preset.latent_dim, generator=gen).to(device)
     settings = replace(preset.settings, epochs=epochs, tf32=tf32)
-    beta = linear_to(preset.beta_max)
+    beta = preset.beta
     wait(device)
     start = time.perf_counter()
     history = fit(model, preset.lik, images, generator=gen, beta=beta, **vars(settings))

@@ -41,7 +41,8 @@ def run(folder: Path, peers: Alone, sends: tuple[int, int] | None = None) -> tup
     history = fit(
         model, Bernoulli(), pixels[:80], validation=pixels[80:], epochs=6, batch_size=16,
         lr=1e-3, n_samples=2, beta=linear_to(2.0), clip_norm=100.0, generator=gen,
-        checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True, ranks=peers,
+        binarize=True, anneal=6, ranks=peers,
+        checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True,
     )  # fmt: skip
     return model, history
 

@@ -44,7 +44,7 @@ BRITISH = re.compile(
 
 # Ids of the ledger that were agreed on before the chapters were written. An id is a name, not
 # prose: only in quotes or backticks, whole, is it left alone.
-AGREED_IDS = re.compile(r"[\"'`](?:pgm-factorisation)[\"'`]")
+AGREED_IDS = re.compile(r"[\"'`](?:pgm-factorisation|latent-binarised-iwae)[\"'`]")
 
 
 @dataclass(frozen=True)

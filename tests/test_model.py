@@ -8,7 +8,7 @@ from torch import nn
 
 from vaelib.gaussian import Diagonal, FullCovariance
 from vaelib.likelihood import Bernoulli
-from vaelib.model import VAE, mlp
+from vaelib.model import VAE, Waves, mlp
 from vaelib.train import fit
 
 torch.set_num_threads(1)
@@ -41,6 +41,42 @@ def test_the_decoder_mirrors_the_encoder():
 def test_layers_alternate_with_relu_and_end_linear():
     assert [type(layer) for layer in mlp([4, 3, 2])] == [nn.Linear, nn.ReLU, nn.Linear]
     assert [type(layer) for layer in mlp([4, 2])] == [nn.Linear]
+
+
+def test_the_decoder_may_have_widths_of_its_own():
+    model = VAE(20, (7, 5), 3, decoder_hidden=(4, 6, 8))
+    widths = [layer.out_features for layer in model.decoder if isinstance(layer, nn.Linear)]
+    assert widths == [4, 6, 8, 20]
+    assert VAE(20, (7,), 3, decoder_hidden=()).decoder[0].out_features == 20
+
+
+def test_waves_are_octaves_of_sines_and_cosines():
+    z = torch.tensor([[0.5, -1.0], [2.0, 3.0]], dtype=torch.float64)
+    seen = Waves(2)(z)
+    assert seen.shape == (2, 2 * (1 + 2 * 2))
+    torch.testing.assert_close(seen[:, :2], z)
+    half = math.pi / 2
+    expected = [math.sin(half * 0.5), math.cos(half * 0.5), math.sin(math.pi * 0.5), 0.0]
+    torch.testing.assert_close(seen[0, 2::2], torch.tensor(expected, dtype=torch.float64))
+    # the longest wave has length 4, so z and z + 4 differ in z itself and nowhere else
+    torch.testing.assert_close(Waves(3)(z + 4)[:, 2:], Waves(3)(z)[:, 2:])
+
+
+def test_a_decoder_with_waves_sees_them_and_gradients_pass():
+    model = VAE(20, (7,), 3, gen(), n_waves=2)
+    assert model.decoder[1].in_features == 3 * (1 + 2 * 2)
+    z = torch.randn(4, 5, 3, generator=gen(1), requires_grad=True)
+    out = model.decode(z)
+    assert out.shape == (4, 5, 20)
+    torch.testing.assert_close(out, model.decoder[1:](Waves(2)(z)))
+    out.sum().backward()
+    assert (z.grad.abs().sum((0, 1)) > 0).all()
+
+
+def test_waves_draw_no_weights_so_the_encoder_is_the_same():
+    plain, waved = VAE(20, (7,), 3, gen()), VAE(20, (7,), 3, gen(), n_waves=2)
+    assert plain.encoder[0].weight.equal(waved.encoder[0].weight)
+    assert not list(Waves(3).parameters())
 
 
 def test_shapes():

@@ -5,6 +5,7 @@ import hashlib
 import json
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import torch
 from safetensors.torch import save as serialize
 
 import vaelib
-from vaelib import pretrained
+from vaelib import data, pretrained
+from vaelib.evaluate import elbo_terms, mean_and_stderr
+from vaelib.likelihood import Bernoulli, binarize
 from vaelib.model import VAE
 from vaelib.pretrained import Card, WeightsError, load, save
 
@@ -54,6 +57,29 @@ def test_weights_come_back_to_the_bit(path, full_covariance):
         assert p.equal(q)
     x = torch.rand(5, 9)
     assert again.encode(x).mu.equal(model.encode(x).mu)
+
+
+def test_a_network_with_a_shape_of_its_own_comes_back(path):
+    model = VAE(9, (7, 4), 3, decoder_hidden=(5,), n_waves=2)
+    card = save(path, model, CARD)
+    assert (card.decoder_hidden, card.n_waves) == ((5,), 2)
+    z = torch.randn(5, 3)
+    assert load(path)[0].decode(z).equal(model.decode(z))
+
+
+def test_half_precision_is_half_the_file_and_loads_as_float32(path, model):
+    whole = path.stat().st_size
+    save(path, model, replace(CARD, dtype="float16"))
+    again, card = load(path)
+    assert card.dtype == "float16"
+    assert path.stat().st_size < 0.8 * whole  # the header stays as it is
+    for p, q in zip(model.parameters(), again.parameters(), strict=True):
+        assert q.dtype == torch.float32
+        assert q.equal(p.half().float())
+    with torch.no_grad():
+        model.decoder[0].bias[0] = 1e6  # beyond the largest float16
+    with pytest.raises(WeightsError, match="not finite"):
+        save(path, model, replace(CARD, dtype="float16"))
 
 
 def test_loaded_weights_can_be_trained_further(path, model):
@@ -173,6 +199,21 @@ def card_of_a_giant(path):
     pretrained.card_path(path).write_text(json.dumps({**card, "hidden": [10**12]}))
 
 
+def card_of_another_dtype(path):
+    card = json.loads(pretrained.card_path(path).read_text())
+    pretrained.card_path(path).write_text(json.dumps({**card, "dtype": "float16"}))
+
+
+def card_of_an_unknown_dtype(path):
+    card = json.loads(pretrained.card_path(path).read_text())
+    pretrained.card_path(path).write_text(json.dumps({**card, "dtype": "object"}))
+
+
+def card_of_countless_waves(path):
+    card = json.loads(pretrained.card_path(path).read_text())
+    pretrained.card_path(path).write_text(json.dumps({**card, "n_waves": 10**9}))
+
+
 def card_with_more(path):
     card = json.loads(pretrained.card_path(path).read_text())
     pretrained.card_path(path).write_text(json.dumps({**card, "code": "import os"}))
@@ -198,6 +239,9 @@ HOSTILE = {
     other_hash: "SHA-256 .*, expected",
     no_card: r"noise\.json is missing",
     card_of_a_giant: "no positive whole numbers",
+    card_of_another_dtype: r"has dtype torch\.float32, expected torch\.float16",
+    card_of_an_unknown_dtype: "dtype object is none of float32, float16",
+    card_of_countless_waves: "no number of waves",
     card_with_more: "not those of a card",
     no_weights: "cannot be read",
 }
@@ -211,6 +255,55 @@ def test_hostile_files_are_refused_by_name(path, model, trick, tmp_path, monkeyp
         load(path)
     assert "noise." in str(refusal.value)
     assert not Path("exploded").exists()
+
+
+# --- the weights that come with the package -------------------------------------------------
+
+SHIPPED = ("latent-binarized", "latent-ours", "latent-thesis")
+each_shipped = pytest.mark.parametrize("name", SHIPPED)
+
+
+def test_those_are_all_and_an_unknown_name_is_told_them():
+    files = sorted(p.name for p in pretrained.SHIPPED.iterdir())
+    assert files == sorted(f"{name}.{end}" for name in SHIPPED for end in ("json", "safetensors"))
+    with pytest.raises(
+        WeightsError, match=f"no weights named latent are shipped; there are {', '.join(SHIPPED)}"
+    ):
+        pretrained.shipped("latent")
+
+
+@each_shipped
+def test_shipped_weights_are_those_of_their_card(name):
+    model, card = pretrained.shipped(name)
+    assert card.dtype == "float16"
+    assert (model.data_dim, card.likelihood) == (784, "Bernoulli()")
+    assert card.metrics.keys() == card.stderr.keys() == card.n_images.keys()
+    assert "-ELBO" in card.metrics
+    assert card.command.startswith("python -m vaelib.train ")
+    assert card.seconds > 60
+    assert len(card.date) == len("2026-01-01")
+    assert sum(p.numel() for p in model.parameters()) <= 2_000_000
+
+
+def test_shipped_weights_stay_small():
+    assert sum(p.stat().st_size for p in pretrained.SHIPPED.iterdir()) < 7_000_000
+
+
+@pytest.mark.skipif(not data.has_mnist(), reason="MNIST is not on disk")
+@each_shipped
+def test_the_elbo_on_the_card_is_measured_again(name):
+    """At six standard errors of the difference; a network of other weights is far off."""
+    model, card = pretrained.shipped(name)
+    gen = torch.Generator().manual_seed(7)
+    x = data.mnist().test.x[::4]
+    x = binarize(x, gen) if "binarized" in name else x
+    mean, error = mean_and_stderr(-elbo_terms(model, Bernoulli(), x, gen).value())
+    allowed = 6 * (error**2 + card.stderr["-ELBO"] ** 2) ** 0.5
+    assert abs(mean - card.metrics["-ELBO"]) < allowed
+    with torch.no_grad():
+        model.decoder[-1].weight.mul_(0.3)
+    mean, _ = mean_and_stderr(-elbo_terms(model, Bernoulli(), x, gen).value())
+    assert mean > card.metrics["-ELBO"] + allowed, "the test has no power"
 
 
 def test_nothing_in_the_package_unpickles():

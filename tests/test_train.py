@@ -125,6 +125,74 @@ def test_more_samples_change_the_noise_not_the_meaning(pixels):
     assert many.log_lik.item() == pytest.approx(one.log_lik.item(), abs=0.5)
 
 
+class Seen(Bernoulli):
+    """Keeps every batch that it is asked about."""
+
+    def __init__(self):
+        object.__setattr__(self, "batches", [])
+
+    def log_prob(self, out, x):
+        self.batches.append(x)
+        return super().log_prob(out, x)
+
+
+def seen(**changes):
+    """What a network of one gray value saw: (E, N, D), and of the validation (E, K, D)."""
+    lik, g = Seen(), gen()
+    pixels = torch.full((40, 100), 0.3)
+    fit(
+        VAE(100, (4,), 2, generator=g), lik, pixels, epochs=3, batch_size=20, generator=g,
+        validation=pixels[:10], **changes,
+    )  # fmt: skip
+    train = torch.stack([x for x in lik.batches if len(x) == 20]).view(3, 40, 100)
+    return train, torch.stack([x for x in lik.batches if len(x) == 10])
+
+
+def test_binarized_pixels_are_drawn_anew_at_every_visit_with_their_gray_as_the_chance():
+    train, kept = seen(binarize=True)
+    assert set(train.unique().tolist()) == {0.0, 1.0}
+    # 12,000 draws: one standard error is 0.0042, and drawing at 1/2 would be off by 48 of them
+    assert abs(train.mean().item() - 0.3) < 6 * math.sqrt(0.3 * 0.7 / train.numel())
+    # two visits agree in p^2 + (1 - p)^2 = 0.58 of the pixels, not in all
+    agree = (train[0] == train[1]).float().mean().item()
+    assert abs(agree - 0.58) < 6 * math.sqrt(0.58 * 0.42 / train[0].numel())
+    assert kept[0].equal(kept[1]), "validation images keep their drawing"
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    assert seen()[0].unique().tolist() == pytest.approx([0.3])
+
+
+def test_binarized_pixels_need_a_likelihood_of_them(pixels):
+    with pytest.raises(DataError, match="binarized pixels need a Bernoulli"):
+        fit(VAE(9, (4,), 2), Gaussian(), pixels, epochs=1, generator=gen(), batch_size=10,
+            binarize=True)  # fmt: skip
+
+
+def test_an_annealed_rate_rises_to_the_asked_one_and_ends_at_nothing(pixels, monkeypatch):
+    rates, step = [], torch.optim.Adam.step
+
+    def spy(self, *args):
+        rates.extend(group["lr"] for group in self.param_groups)
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    small_run(pixels, epochs=40, batch_size=10, lr=1e-2, anneal=40)  # 200 steps
+    top = max(rates)
+    assert len(rates) == 200
+    assert top == pytest.approx(1e-2, rel=1e-3)
+    assert rates.index(top) == pytest.approx(10, abs=1)
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 1e-4 * top
+    # half a cosine passes its middle at the middle of the rest
+    assert rates[104] == pytest.approx(5e-3, rel=0.03)
+
+
+def test_an_annealed_run_that_ends_early_is_the_beginning_of_the_whole(pixels):
+    whole, part = (small_run(pixels, epochs=n, batch_size=10, anneal=5)[1] for n in (5, 3))
+    assert part.elbo.equal(whole.elbo[:3])
+    assert not small_run(pixels, epochs=3, batch_size=10, anneal=3)[1].elbo.equal(part.elbo)
+
+
 def test_the_model_is_left_ready_for_use(pixels):
     model, _ = small_run(pixels)
     assert not model.training

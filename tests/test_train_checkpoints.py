@@ -64,6 +64,8 @@ WAYS = {
     "three samples": {"n_samples": 3},
     "patient": {"patience": 1},
     "without validation": {"validation": None},
+    "binarized": {"binarize": True},
+    "annealed": {"anneal": 3},
 }
 
 
@@ -85,7 +87,7 @@ def test_a_run_resumed_after_any_step_is_the_run_to_the_bit(tmp_path, at):
     assert {**facts, "seconds": 0} == {**others, "seconds": 0}
 
 
-@pytest.mark.parametrize("way", ["beta by the step", "clipped", "three samples", "patient"])
+@pytest.mark.parametrize("way", [w for w in WAYS if w not in ("plain", "without validation")])
 @pytest.mark.parametrize("at", [3, 8, 10])
 def test_so_it_is_whatever_the_settings(tmp_path, way, at):
     with pytest.raises(SystemExit):
@@ -245,6 +247,8 @@ CHANGES = {
     "beta": {"beta": constant(1.0)},
     "likelihood": {"lik": Gaussian(0.5)},
     "clip_norm": {"clip_norm": 1.0},
+    "binarize": {"binarize": True},
+    "anneal": {"anneal": 3},
     "validation images": {"validation": PIXELS[35:]},
 }
 

@@ -38,7 +38,7 @@ def test_the_presets_are_those_of_the_thesis():
         "brain": (65536, (1024, 512, 256), 64, 50, 1.5),
         "celeba": (49152, (2048, 1024, 512), 256, 100, 2.0),
     }
-    assert tuple(expected) == presets.NAMES
+    assert presets.NAMES[:3] == tuple(expected)
     for name, (dim, hidden, latent_dim, epochs, beta_max) in expected.items():
         preset = presets.PRESETS[name, "thesis"]
         channels = 3 if name == "celeba" else 1

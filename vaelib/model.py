@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -20,6 +21,23 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+class Waves(nn.Module):
+    """z (..., M) -> z and the sines and cosines of 2^k pi/2 z, k < n_waves: (..., M (1 + 2 n)).
+
+    A network of few layers bends a plane slowly; with waves of 4, 2, 1, ... units to look at
+    it can change within a short way. No parameters.
+    """
+
+    def __init__(self, n_waves: int):
+        super().__init__()
+        self.n_waves = n_waves
+
+    def forward(self, z: Tensor) -> Tensor:
+        angles = [math.pi / 2 * 2**k * z for k in range(self.n_waves)]
+        waves = [f(angle) for angle in angles for f in (torch.sin, torch.cos)]
+        return torch.cat([z, *waves], dim=-1)
+
+
 class VAE(nn.Module):
     """Encoder x -> q(z|x), decoder z -> parameters of p(x|z).
 
@@ -28,6 +46,9 @@ class VAE(nn.Module):
     `FullCovariance` on request: M (M - 1) / 2 more outputs, the entries below the diagonal
     of its triangular factor (thesis 4.2). The first weights are drawn with `generator`, a
     CPU one; with torch's global one when it is left out.
+
+    Beyond the thesis: a decoder with widths of its own, from latent to data, and one that sees
+    z through `n_waves` octaves of `Waves`.
     """
 
     def __init__(
@@ -38,14 +59,22 @@ class VAE(nn.Module):
         generator: torch.Generator | None = None,
         *,
         full_covariance: bool = False,
+        decoder_hidden: Sequence[int] | None = None,
+        n_waves: int = 0,
     ):
         super().__init__()
         self.data_dim, self.hidden, self.latent_dim = data_dim, tuple(hidden), latent_dim
         self.full_covariance = full_covariance
+        mirrored = decoder_hidden is None
+        self.decoder_hidden = tuple(reversed(hidden) if mirrored else decoder_hidden)
+        self.n_waves = n_waves
         n_below = latent_dim * (latent_dim - 1) // 2 if full_covariance else 0
         with _drawing_from(generator):
             self.encoder = mlp([data_dim, *hidden, 2 * latent_dim + n_below])
-            self.decoder = mlp([latent_dim, *reversed(hidden), data_dim])
+            seen = latent_dim * (1 + 2 * n_waves)
+            self.decoder = mlp([seen, *self.decoder_hidden, data_dim])
+        if n_waves:
+            self.decoder.insert(0, Waves(n_waves))
 
     def encode(self, x: Tensor) -> Diagonal | FullCovariance:
         """q(z|x) for x (B, D). Raises ValueError when x is not (B, D).

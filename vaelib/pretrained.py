@@ -1,5 +1,7 @@
 """Trained weights in safetensors files, a card beside each; nothing is ever unpickled.
 
+`shipped` loads the ones that come with the package.
+
     NAME.safetensors   the weights
     NAME.json          the card: what they are, how they were made, the SHA-256 of the weights
 
@@ -12,7 +14,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +26,8 @@ from torch import Tensor
 from vaelib import files
 from vaelib.model import VAE
 
+SHIPPED = Path(__file__).parent / "weights"
+DTYPES = {"float32": torch.float32, "float16": torch.float16}
 LONGEST_HEADER = 10_000_000  # bytes; thousands of tensors need less
 
 
@@ -33,7 +37,11 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True)
 class Card:
-    """What stands beside a file of weights. `metrics` are in nats per example unless they say."""
+    """What stands beside a file of weights. `metrics` are in nats per example unless they say.
+
+    `stderr` and `n_images` belong to the metrics of the same names: the standard error of the
+    mean over so many images. `dtype` is that of the file; `load` gives float32.
+    """
 
     data: str
     command: str
@@ -45,24 +53,37 @@ class Card:
     hidden: tuple[int, ...] = ()
     latent_dim: int = 0
     full_covariance: bool = False
+    decoder_hidden: tuple[int, ...] = ()
+    n_waves: int = 0
+    stderr: Mapping[str, float] = field(default_factory=dict)
+    n_images: Mapping[str, int] = field(default_factory=dict)
+    date: str = ""
+    dtype: str = "float32"
     sha256: str = ""
 
     def network(self) -> VAE:
         """The network that the card describes, without memory for its weights."""
         with torch.device("meta"):
             return VAE(
-                self.data_dim, self.hidden, self.latent_dim, full_covariance=self.full_covariance
+                self.data_dim,
+                self.hidden,
+                self.latent_dim,
+                full_covariance=self.full_covariance,
+                decoder_hidden=self.decoder_hidden,
+                n_waves=self.n_waves,
             )
 
 
 def save(path: Path, model: VAE, card: Card) -> Card:
     """Write the weights of `model` and their card; returns the card, completed.
 
-    The sizes of the network and the hash are filled in here. Raises WeightsError for weights
-    that are not finite, OSError where the disk is full; then both files are as they were, or
-    their hashes say that they don't belong together.
+    The sizes of the network and the hash are filled in here; the weights are rounded to the
+    card's dtype. Raises WeightsError for weights that are not finite (any more), OSError where
+    the disk is full; then both files are as they were, or their hashes say that they don't
+    belong together.
     """
-    tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    dtype = DTYPES[card.dtype]
+    tensors = {name: value.detach().cpu().to(dtype) for name, value in model.state_dict().items()}
     bad = [name for name, value in tensors.items() if not value.isfinite().all()]
     if bad:
         raise WeightsError(f"{path} was not written: {bad[0]} holds values that are not finite")
@@ -73,6 +94,8 @@ def save(path: Path, model: VAE, card: Card) -> Card:
         hidden=tuple(model.hidden),
         latent_dim=model.latent_dim,
         full_covariance=model.full_covariance,
+        decoder_hidden=tuple(model.decoder_hidden),
+        n_waves=model.n_waves,
         sha256=hashlib.sha256(content).hexdigest(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +105,7 @@ def save(path: Path, model: VAE, card: Card) -> Card:
 
 
 def load(path: Path) -> tuple[VAE, Card]:
-    """The network with its weights, on the CPU and in eval mode, and its card.
+    """The network with its weights, float32 on the CPU and in eval mode, and its card.
 
     Raises WeightsError for a missing card, another hash, and whatever differs from the card:
     a name, a shape, a type, a value that is not finite.
@@ -90,10 +113,22 @@ def load(path: Path) -> tuple[VAE, Card]:
     card = read_card(card_path(path))
     tensors, _ = read_tensors(path, card.sha256)
     model = card.network()
-    _compare(path, tensors, model.state_dict())
+    _compare(path, tensors, model.state_dict(), DTYPES[card.dtype])
     # copies of their own: a slice of the file may lie at any address
-    model.load_state_dict(_apart(tensors), assign=True)
+    floats = {name: value.float() for name, value in _apart(tensors).items()}
+    model.load_state_dict(floats, assign=True)
     return model.eval(), card
+
+
+def shipped(name: str) -> tuple[VAE, Card]:
+    """The weights that come with the package under this name, and their card.
+
+    Raises WeightsError, with the names there are, when there is none of this name.
+    """
+    names = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    if name not in names:
+        raise WeightsError(f"no weights named {name} are shipped; there are {', '.join(names)}")
+    return load(SHIPPED / f"{name}.safetensors")
 
 
 def card_path(path: Path) -> Path:
@@ -108,9 +143,15 @@ def read_card(path: Path) -> Card:
         if not isinstance(found, dict) or found.keys() != {f.name for f in fields(Card)}:
             raise ValueError("its entries are not those of a card")
         sizes = [found["data_dim"], found["latent_dim"], *found["hidden"]]
+        sizes += found["decoder_hidden"]
         if not all(type(n) is int and 0 < n < 2**24 for n in sizes):
             raise ValueError(f"sizes {sizes} of a network are no positive whole numbers")
-        return Card(**{**found, "hidden": tuple(found["hidden"])})
+        if not (type(found["n_waves"]) is int and 0 <= found["n_waves"] < 64):
+            raise ValueError(f"{found['n_waves']} is no number of waves")
+        if found["dtype"] not in DTYPES:
+            raise ValueError(f"dtype {found['dtype']} is none of {', '.join(DTYPES)}")
+        widths = {key: tuple(found[key]) for key in ("hidden", "decoder_hidden")}
+        return Card(**{**found, **widths})
     except FileNotFoundError:
         raise WeightsError(f"{path} is missing: weights are not loaded without a card") from None
     except (OSError, ValueError, TypeError) as problem:
@@ -153,14 +194,19 @@ def read_tensors(path: Path, sha256: str) -> tuple[dict[str, Tensor], object]:
         raise WeightsError(f"{path} is no safetensors file: {problem}") from problem
 
 
-def _compare(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def _compare(
+    path: Path,
+    found: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    dtype: torch.dtype,
+) -> None:
     for name in expected.keys() - found.keys():
         raise WeightsError(f"{path} has no tensor {name}, which the network on its card needs")
     for name in found.keys() - expected.keys():
         raise WeightsError(f"{path} has a tensor {name}, unknown to the network on its card")
     for name, tensor in found.items():
-        for what in ("shape", "dtype"):
-            got, wanted = getattr(tensor, what), getattr(expected[name], what)
+        wishes = {"shape": (tensor.shape, expected[name].shape), "dtype": (tensor.dtype, dtype)}
+        for what, (got, wanted) in wishes.items():
             if got != wanted:
                 raise WeightsError(f"{path}: {name} has {what} {got}, expected {wanted}")
         if not math.isfinite(tensor.sum().item()) and not tensor.isfinite().all():

@@ -41,6 +41,8 @@ def fit(
     clip_norm: float | None = None,
     patience: int | None = None,
     tf32: bool = False,
+    binarize: bool = False,
+    anneal: int = 0,
     validation: Tensor | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool | int = False,
@@ -51,20 +53,32 @@ def fit(
     Each epoch is a fresh permutation; the last incomplete batch is dropped, as in the thesis.
     The data stays on the device and batches are taken by index. `beta(epoch, epochs)` is the
     weight of the KL, constant 1 when left out. `generator` (a CPU one) drives order and noise.
-    `Settings` says what beta_per_step, clip_norm, patience and tf32 do. After each epoch the
-    images `validation` (K, D) are looked at, too.
+    `Settings` says what the others do. After each epoch the images `validation` (K, D) are
+    looked at, too.
 
     With `checkpoints` the run is written there as it goes, at the end, and on SIGTERM or Ctrl-C,
     which end it by SystemExit. `resume=True` goes on from the newest one where there is one, to
     the very bits of a run that was never interrupted; a number, from the one of that step.
     `ranks` are the processes that share the batches, this one alone when left out.
 
-    Raises DataError for fewer images than a batch or values that the likelihood has no meaning
-    for (outside [0, 1] if it is Bernoulli, not finite if it is Gaussian), FloatingPointError at
+    Raises DataError for fewer images than a batch, for values that the likelihood has no meaning
+    for (outside [0, 1] if it is Bernoulli, not finite if it is Gaussian), and for `binarize`
+    with a likelihood that isn't one of two-valued pixels; FloatingPointError at
     the first step whose loss is not finite or has exploded, CheckpointError for a checkpoint
     that cannot be written, is damaged, or belongs to another run.
     """
-    settings = Settings(epochs, batch_size, lr, n_samples, beta_per_step, clip_norm, patience, tf32)
+    settings = Settings(
+        epochs,
+        batch_size,
+        lr,
+        n_samples,
+        beta_per_step,
+        clip_norm,
+        patience,
+        tf32,
+        binarize=binarize,
+        anneal=anneal,
+    )
     beta = constant(1.0) if beta is None else beta
     run = Training(model, lik, pixels, settings, beta, generator, validation, ranks)
     log = None if checkpoints is None else _Log(run, checkpoints, resume)

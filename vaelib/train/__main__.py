@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -14,13 +15,12 @@ import torch
 from vaelib import pretrained, runtime
 from vaelib.data.common import DataError
 from vaelib.model import VAE
-from vaelib.objective import linear_to
 from vaelib.pretrained import WeightsError
 from vaelib.train import CheckpointError, Checkpoints, History, fit
 from vaelib.train.distributed import ranks
 from vaelib.train.presets import NAMES, PRESETS, Preset, load
 
-ELBO, VAL_ELBO = "ELBO, training images", "ELBO, test images"
+ELBO = "ELBO, training images"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,7 +60,8 @@ def _train(asked: argparse.Namespace) -> None:
     folder = asked.out or runtime.cache_dir() / "runs" / f"{asked.preset}-{profile}"
     images = load(preset)
     gen = runtime.generator(asked.seed)
-    model = VAE(images.train.shape[1], preset.hidden, preset.latent_dim, generator=gen)
+    sizes = images.train.shape[1], preset.hidden, preset.latent_dim
+    model = VAE(*sizes, generator=gen, **preset.extras)
     checkpoints = Checkpoints(folder, seconds=asked.every)
     with ranks() as peers:
         first = peers.rank == 0
@@ -74,7 +75,7 @@ def _train(asked: argparse.Namespace) -> None:
                 preset.lik,
                 images.train,
                 generator=gen,
-                beta=linear_to(preset.beta_max),
+                beta=preset.beta,
                 validation=images.validation,
                 checkpoints=checkpoints,
                 resume=asked.resume,
@@ -96,10 +97,10 @@ def _train(asked: argparse.Namespace) -> None:
 def _table(history: History) -> str:
     """The last epochs, one a line, in nats per example."""
     epochs = range(len(history.kl))[-5:]
-    lines = ["epoch    beta   E log p(x|z)        KL      ELBO   ELBO (test)"]
+    lines = ["epoch    beta   E log p(x|z)        KL      ELBO  ELBO (unseen)"]
     lines += [
         f"{e:5d}{history.beta[e]:8.3f}{history.log_lik[e]:15.3f}{history.kl[e]:10.3f}"
-        f"{history.elbo[e]:10.3f}{history.val_elbo[e]:14.3f}"
+        f"{history.elbo[e]:10.3f}{history.val_elbo[e]:15.3f}"
         for e in epochs
     ]
     return "\n".join(lines)
@@ -114,7 +115,11 @@ def _card(
     history: History,
 ) -> pretrained.Card:
     command = f"python -m vaelib.train {asked.preset} --profile {profile} --seed {asked.seed}"
-    metrics = {ELBO: history.elbo[-1].item(), VAL_ELBO: history.val_elbo[-1].item()}
+    watched = "held-out" if preset.held_out else "test"
+    metrics = {
+        ELBO: history.elbo[-1].item(),
+        f"ELBO, {watched} images": history.val_elbo[-1].item(),
+    }
     return pretrained.Card(
         data=says,
         command=command,
@@ -122,6 +127,7 @@ def _card(
         seconds=round(history.seconds, 1),
         metrics=metrics,
         likelihood=repr(preset.lik),
+        date=date.today().isoformat(),
     )
 
 

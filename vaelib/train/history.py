@@ -16,7 +16,10 @@ class Settings:
     clip_norm: the longest gradient, in the Euclidean norm over all weights. patience: end when
     the validation ELBO was not better for so many epochs, and keep the best weights. tf32: on
     CUDA, multiply with 10 bits of mantissa; the ELBO has to stay within 0.5%, which a test and
-    `make bench-gpu` check where there is such a device.
+    `make bench-gpu` check where there is such a device. binarize: at every visit of an image
+    draw its pixels black or white, with their gray values as the probabilities of white.
+    anneal: so many epochs after the start the learning rate would be 0; it rises to `lr` in a
+    twentieth of them and falls along half a cosine in the others.
     """
 
     epochs: int
@@ -27,6 +30,8 @@ class Settings:
     clip_norm: float | None = None
     patience: int | None = None
     tf32: bool = False
+    binarize: bool = False
+    anneal: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelib.data.common import DataError, to_floats, to_unit
-from vaelib.likelihood import Likelihood
+from vaelib.likelihood import Likelihood, binarize
 from vaelib.model import VAE
 from vaelib.objective import elbo
 from vaelib.train.distributed import Alone
@@ -18,6 +18,7 @@ from vaelib.train.history import History, Settings
 
 EXPLODED = 1e3  # times the loss of the first step, or a nat for each pixel
 VALIDATION_BATCH = 500
+WARM_UP = 0.05  # of the time in which the learning rate is annealed
 
 
 class Terms(nn.Module):
@@ -61,6 +62,8 @@ class Training:
             )
         if settings.patience is not None and validation is None:
             raise DataError("patience needs validation images to judge by")
+        if settings.binarize and not lik.unit_range:
+            raise DataError(f"binarized pixels need a Bernoulli likelihood, this one is {lik}")
         self.model, self.lik, self.settings, self.beta = model, lik, settings, beta
         self.device = next(model.parameters()).device
         self.pixels = self._resident(pixels)
@@ -115,7 +118,7 @@ class Training:
     def _take(self, batch: Tensor) -> None:
         settings, size = self.settings, self.settings.batch_size
         weight = self._weight()
-        x = self._floats(self.pixels.index_select(0, self.ranks.share(batch)))
+        x = self._visit(self.pixels.index_select(0, batch), self.noise)
         shape = (settings.n_samples, size, self.model.latent_dim)
         eps = torch.randn(shape, generator=self.noise, device=self.device)
         log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1))
@@ -127,6 +130,9 @@ class Training:
         loss.backward()
         if settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        if settings.anneal:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self._annealed()
         self.optimizer.step()
         self.sums += sums
         self.beta_sum += weight
@@ -135,6 +141,19 @@ class Training:
         if self.settings.beta_per_step:
             return self.beta(self.taken, self.settings.epochs * self.per_epoch)
         return self.beta(self.epoch, self.settings.epochs)
+
+    def _annealed(self) -> float:
+        """The learning rate of this step: a function of its number, so no state to keep."""
+        done = min(1.0, (self.taken + 1) / (self.settings.anneal * self.per_epoch + 1))
+        if done < WARM_UP:
+            return self.settings.lr * done / WARM_UP
+        return self.settings.lr * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+
+    def _visit(self, batch: Tensor, noise: torch.Generator) -> Tensor:
+        """This process's share of a batch, as floats; binarized as a whole, alike on all ranks."""
+        if not self.settings.binarize:
+            return self._floats(self.ranks.share(batch))
+        return self.ranks.share(binarize(self._floats(batch), noise))
 
     def _judge(self, log_lik: float, kl: float, weight: float) -> None:
         loss = weight * kl - log_lik
@@ -171,7 +190,7 @@ class Training:
         for part in pixels.split(VALIDATION_BATCH):
             shape = (self.settings.n_samples, len(part), self.model.latent_dim)
             eps = torch.randn(shape, generator=noise, device=self.device)
-            x = self._floats(self.ranks.share(part))
+            x = self._visit(part, noise)
             terms = elbo(self.model, self.lik, x, self.ranks.share(eps, dim=1))
             sums += torch.stack([terms.log_lik.sum(), terms.kl.sum()])
         return (self.ranks.total(sums) / len(pixels)).tolist()

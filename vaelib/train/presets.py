@@ -1,8 +1,10 @@
-"""The thesis's own settings (listing B.3, appendix C), and a quick variant of each.
+"""The thesis's own settings (listing B.3, appendix C), two of ours, a quick variant of each.
 
     mnist    784-[512, 256]-2, Bernoulli pixels, 50 epochs, beta to 4
     brain    65536-[1024, 512, 256]-64, healthy slices only, 50 epochs, beta to 1.5
     celeba   49152-[2048, 1024, 512]-256, 100 epochs, beta to 2
+    latent-ours       784-[512, 256]-2 with waves of z, beta = 1, an annealed rate
+    latent-binarized  784-[300, 300]-40, beta = 1, pixels drawn black or white at every visit
 
 The thesis measures gray and color images on [-1, 1] by their squared error: Gaussian pixels
 with sigma_x^2 = 1/2 there, which is sigma_x = 1/sqrt(8) on the [0, 1] of this package.
@@ -11,12 +13,14 @@ with sigma_x^2 = 1/2 there, which is sigma_x = 1/sqrt(8) on the [0, 1] of this p
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from vaelib import data
 from vaelib.likelihood import Bernoulli, Gaussian, Likelihood
+from vaelib.objective import constant, linear_to
 from vaelib.train.history import Settings
 
 THESIS_PIXELS = Gaussian(1 / math.sqrt(8))
@@ -26,7 +30,12 @@ N_FACES = 9000, 1000
 
 @dataclass(frozen=True)
 class Preset:
-    """A network, its data by name, and how it is trained; `size` is the side of an image."""
+    """A network, its data by name, and how it is trained; `size` is the side of an image.
+
+    The weight of the KL grows to beta_max as in the thesis, or is `steady` from the start.
+    `extras` are further arguments of the VAE. `held_out` training images, the last ones, are
+    looked at after each epoch instead of the test images, so that choices can be made on them.
+    """
 
     data: str
     size: int
@@ -35,6 +44,14 @@ class Preset:
     lik: Likelihood
     beta_max: float
     settings: Settings
+    steady: bool = False
+    held_out: int = 0
+    extras: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def beta(self) -> Callable[[int, int], float]:
+        """The schedule of the weight."""
+        return constant(self.beta_max) if self.steady else linear_to(self.beta_max)
 
 
 PRESETS = {
@@ -56,6 +73,52 @@ PRESETS = {
     ("celeba", "quick"): Preset(
         "celeba", 32, (256, 128), 32, THESIS_PIXELS, 2.0, Settings(epochs=10, lr=1e-3)
     ),
+    ("latent-ours", "thesis"): Preset(
+        "handwritten",
+        28,
+        (512, 256),
+        2,
+        Bernoulli(),
+        1.0,
+        Settings(epochs=45, batch_size=200, lr=2e-3, anneal=45),
+        steady=True,
+        held_out=5000,
+        extras={"n_waves": 3},
+    ),
+    ("latent-ours", "quick"): Preset(
+        "handwritten",
+        28,
+        (128, 64),
+        2,
+        Bernoulli(),
+        1.0,
+        Settings(epochs=100, lr=2e-3, anneal=100),
+        steady=True,
+        held_out=137,
+        extras={"n_waves": 3},
+    ),
+    ("latent-binarized", "thesis"): Preset(
+        "handwritten",
+        28,
+        (300, 300),
+        40,
+        Bernoulli(),
+        1.0,
+        Settings(epochs=100, batch_size=256, lr=2e-3, binarize=True, anneal=100),
+        steady=True,
+        held_out=5000,
+    ),
+    ("latent-binarized", "quick"): Preset(
+        "handwritten",
+        28,
+        (128, 128),
+        20,
+        Bernoulli(),
+        1.0,
+        Settings(epochs=100, lr=2e-3, binarize=True, anneal=100),
+        steady=True,
+        held_out=137,
+    ),
 }
 NAMES = tuple(dict.fromkeys(name for name, _ in PRESETS))
 
@@ -72,13 +135,18 @@ class Images:
 def load(preset: Preset) -> Images:
     """The images of a preset: healthy slices only where they are brains, as in the thesis.
 
-    No choice is made from the validation images, which are those of the test set. Where a
-    data set is not on disk, the drawn one takes its place at the same size, and `says` so.
+    The validation images are those of the test set, and no choice is made from them, unless
+    the preset holds training images out. Where a data set is not on disk, the drawn one takes
+    its place at the same size, and `says` so.
     Raises DataError for a damaged or incomplete data set, never for one that is not there.
     """
     if preset.data == "handwritten":
         digits = data.handwritten()
-        return Images(digits.train.pixels, digits.test.pixels, str(digits))
+        if not preset.held_out:
+            return Images(digits.train.pixels, digits.test.pixels, str(digits))
+        train, kept = digits.train.pixels[: -preset.held_out], digits.train[-preset.held_out :]
+        says = f"{digits.name} ({len(train):,} + {len(kept):,} of the training images)"
+        return Images(train, kept.pixels, says)
     place = data.expected_folder()
     if preset.data == "celeba":
         if not data.has_celeba():
