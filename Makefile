@@ -19,7 +19,7 @@ UNIT     = $(WORKERS) tests -m "not book"
 NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test unit notebooks browser lint pair data bench kill lock clean
+.PHONY: help env book execute html test unit notebooks browser lint pair data record bench kill lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ pair: $(READY)  ## write the .ipynb twins from the .md sources
 
 data: $(READY)  ## bring the data sets to VAELIB_DATA (default: the user cache), or say how
 	$(BIN)/python -m vaelib.data fetch all
+
+record: $(READY)  ## run CHAPTER=NN_name at the thesis's scale, keep its tables for quick runs
+	VAELIB_PROFILE=thesis $(BIN)/python tools/execute.py --force $(CHAPTER)
+	$(BIN)/python tools/record.py $(CHAPTER)
 
 bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "runtime": set(),
     "ledger": set(),
+    "records": {"runtime"},
     "figures": set(),
     "web": set(),
     "mixture": set(),
@@ -168,7 +169,7 @@ def test_importing_the_package_costs_next_to_nothing():
     assert not heavy
 
 
-@pytest.mark.parametrize("name", ["runtime", "ledger", "mixture", "web", "figures"])
+@pytest.mark.parametrize("name", ["runtime", "ledger", "records", "mixture", "web", "figures"])
 def test_rooms_without_networks_import_no_torch(name):
     if not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists():
         pytest.skip(f"no room {name} yet")

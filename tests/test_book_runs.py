@@ -139,3 +139,24 @@ def test_an_id_used_twice_stops_the_build(tiny_book):
     built = tiny_book.build()
     assert built.returncode != 0
     assert "ledger ids used more than once: one-answer" in built.stdout + built.stderr
+
+
+TABLE = 'records.show("tiny-table", "Some table", ["a"], {"row": [answer]}, data="none")'
+
+
+def test_a_table_of_the_thesis_profile_is_kept_and_shown_beside_quick_runs(tiny_book):
+    chapter = tiny_book.path / "notebooks" / "01_one.md"
+    edit(chapter, "import ledger", "import ledger, records")
+    edit(chapter, "\n```\n\n## A section", f"\n{TABLE}\n```\n\n## A section")
+    folder = tiny_book.path / "vaelib" / "records"
+    (folder / "old.json").write_text('{"facts": {"command": "make record CHAPTER=01_one"}}')
+    run, record = ("tools/execute.py", "01_one"), ("tools/record.py", "01_one")
+    assert "no run of the present code" in tiny_book.run(*record).stderr
+    tiny_book.run(*run, check=True)
+    assert "run in the profile quick" in tiny_book.run(*record).stderr
+    tiny_book.run(*run, check=True, VAELIB_PROFILE="thesis")
+    tiny_book.run(*record, check=True)
+    assert [path.name for path in folder.glob("*.json")] == ["tiny-table.json"]
+    tiny_book.run(*run, check=True)  # the record changed what the chapter shows
+    run = json.loads((tiny_book.path / "_build/executed/01_one.ipynb").read_text())
+    assert "Recorded at the thesis" in json.dumps(run["cells"])

@@ -1,0 +1,126 @@
+"""Tables of this run and of the thesis's scale: what they say, what they refuse, how they last."""
+
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+from tree import ROOT
+
+from vaelib import records
+
+COLUMNS, ROWS = ["0.1", "0.8"], {"VAE": [(20.0, 0.5), 11.0], "nothing": [19.0, "never"]}
+
+
+def show(**changes):
+    arguments = {"columns": COLUMNS, "rows": ROWS, "data": "digits", **changes}
+    return records.show("some-table", "Some table", **arguments)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setenv("VAELIB_PROFILE", "quick")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def test_a_standard_error_becomes_a_95_percent_interval(folder):
+    bundle = show()._repr_mimebundle_()
+    for text in (bundle["text/html"], bundle["text/plain"]):
+        assert "20.00 ± 0.98" in text
+        assert "11.00" in text
+        assert "never" in text
+        assert "Measured in this run" in text
+        assert "data digits" in text
+        assert "Recorded" not in text
+
+
+def test_the_best_of_a_column_is_bold_also_where_words_stand(folder):
+    bold = re.findall(r"record-best>([^<]*)<", show(best="max")._repr_mimebundle_()["text/html"])
+    assert bold == ["20.00 ± 0.98", "11.00"]
+    bold = re.findall(r"record-best>([^<]*)<", show(best="min")._repr_mimebundle_()["text/html"])
+    assert bold == ["11.00", "19.00"]
+
+
+def test_numbers_that_print_alike_are_both_best(folder):
+    rows = {"a": [1.001, 2], "b": [1.002, 1], "c": [0.5, 0]}
+    html = show(rows=rows, best="max")._repr_mimebundle_()["text/html"]
+    assert re.findall(r"record-best>([^<]*)<", html) == ["1.00", "2.00", "1.00"]
+
+
+def test_text_is_escaped(folder):
+    rows = {"<b>bold</b>": ["a < b", 1.0]}
+    html = show(rows=rows)._repr_mimebundle_()["text/html"]
+    assert "<b>" not in html
+    assert "a &lt; b" in html
+
+
+def keep(folder, **changes):
+    here = asdict(show().here)
+    facts = {**here["facts"], "profile": "thesis", "command": "make record CHAPTER=1"}
+    table = {**here, "facts": facts, **changes}
+    (folder / "some-table.json").write_text(json.dumps(table))
+
+
+def test_a_recorded_table_is_shown_below_and_says_so(folder):
+    keep(folder, rows={"VAE": [21.5, 12.0]})
+    shown = show()
+    html = shown._repr_mimebundle_()["text/html"]
+    here, kept = html.split("Recorded at the thesis&#x27;s scale")
+    assert "20.00" in here
+    assert "21.50" in kept
+    assert "command make record CHAPTER=1" in kept
+    assert shown.recorded.value("VAE", "0.8") == 12.0
+    assert shown.here.value("VAE", "0.1") == 20.0
+    with pytest.raises(KeyError):
+        shown.here.value("VAE", "0.2")
+
+
+def test_the_thesis_profile_shows_its_own_run_alone(folder, monkeypatch):
+    keep(folder)
+    monkeypatch.setenv("VAELIB_PROFILE", "thesis")
+    assert show().recorded is None
+
+
+def test_a_table_survives_the_notebook(folder):
+    shown = show(best="max", unit="dB", digits=1)
+    output = {"data": json.loads(json.dumps(shown._repr_mimebundle_()))}
+    notebook = {"cells": [{"outputs": [output]}, {"source": "no outputs"}]}
+    (found,) = records.tables(notebook)
+    assert found == shown.here
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"rows": {"VAE": [1.0]}}, "row 'VAE' has 1 cells, expected 2"),
+        ({"rows": {"VAE": [1.0, float("nan")]}}, "not finite"),
+        ({"rows": {"VAE": [1.0, (2.0, float("inf"))]}}, "not finite"),
+        ({"best": "largest"}, "expected max or min"),
+    ],
+)
+def test_bad_tables_are_refused(folder, changes, says):
+    with pytest.raises(records.RecordError, match=re.escape(says)):
+        show(**changes)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"id": "a"}', b"\xff"])
+def test_a_broken_record_is_named(folder, content):
+    (folder / "some-table.json").write_bytes(content)
+    with pytest.raises(records.RecordError, match=r"some-table\.json is no recorded table"):
+        show()
+
+
+def test_each_record_is_shown_by_its_chapter_and_says_how_it_was_made():
+    for path in records.FOLDER.glob("*.json"):
+        table = records.recorded(path.stem)
+        assert table.id == path.stem
+        assert table.facts["profile"] == "thesis"
+        assert table.facts.keys() >= {"data", "device", "date", "command"}
+        chapter = table.facts["command"].split("CHAPTER=")[1]
+        source = (ROOT / "notebooks" / f"{chapter}.md").read_text()
+        assert f'"{path.stem}"' in source, f"{path.name}: {chapter} does not show it"
