@@ -83,6 +83,14 @@ def test_only_the_chosen_pixels_count_whatever_stands_in_the_others():
         )
 
 
+def test_outputs_that_all_images_share_give_the_same_by_matrix_products():
+    g = generator(1)
+    out, x = torch.randn(4, 1, 5, generator=g).double(), torch.rand(3, 5, generator=g).double()
+    pixels = torch.rand(3, 5, generator=g) < 0.5
+    slow = log_lik_of(Bernoulli(), out.expand(4, 3, 5), x, pixels)
+    torch.testing.assert_close(log_lik_of(Bernoulli(), out, x, pixels), slow)
+
+
 def test_a_mask_of_numbers_is_refused():
     with pytest.raises(ValueError, match=r"torch\.bool"):
         log_lik_of(Bernoulli(), torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2))

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaelib.gaussian import Diagonal, log_standard_normal
-from vaelib.likelihood import Likelihood
+from vaelib.likelihood import Bernoulli, Likelihood
 from vaelib.model import VAE
 
 
@@ -67,6 +67,11 @@ def log_lik_of(lik: Likelihood, out: Tensor, x: Tensor, pixels: Tensor) -> Tenso
     if pixels.dtype != torch.bool:
         raise ValueError(f"the mask is {pixels.dtype}, expected torch.bool")
     known = torch.where(pixels, x, 0.5)  # whatever stands in the others, even nan, must not count
+    if isinstance(lik, Bernoulli) and out.dim() == 3 and out.shape[1] == 1:
+        # All images share the L outputs: x out - softplus(out), summed, is two matrix products.
+        out = out[:, 0]
+        ones = torch.where(pixels, known, 0.0)
+        return out @ ones.T - F.softplus(out) @ pixels.to(out).T
     # An axis of length 1 is summed over: what is left are the terms of the pixels.
     each = lik.log_prob(out.unsqueeze(-1), known.unsqueeze(-1))
     return torch.where(pixels, each, 0.0).sum(-1)
@@ -173,17 +178,15 @@ def grid_draws(model: VAE, x: Tensor, seen: Tensor, grid: Tensor, cell: float) -
 
     `cell` is the volume of a cell. Two matrix products, so that many images are cheap.
     """
-    out = model.decode(grid.to(x))  # (L, D)
-    ones = torch.where(seen, x, 0.0)
-    log_px_z = out @ ones.T - F.softplus(out) @ seen.to(out).T
-    log_pz = log_standard_normal(grid.to(x))[:, None]
-    return Draws(grid.to(x)[:, None], log_px_z + log_pz + math.log(len(grid) * cell))
+    z = grid.to(x)[:, None]
+    log_px_z = log_lik_of(Bernoulli(), model.decode(z), x, seen)
+    return Draws(z, log_px_z + log_standard_normal(z) + math.log(len(grid) * cell))
 
 
 @torch.no_grad()
 def predictive_mean(model: VAE, lik: Likelihood, draws: Draws) -> Tensor:
     """E[x | x_seen], the mean image of the posterior: (B, D)."""
-    if draws.z.shape[1] == 1 and draws.log_w.shape[1] > 1:
+    if draws.z.shape[1] == 1:
         return draws.share.T @ lik.mean(model.decode(draws.z[:, 0]))
     terms = zip(draws.share, draws.z, strict=True)
     return sum(w[:, None] * lik.mean(model.decode(z)) for w, z in terms)
@@ -195,7 +198,10 @@ def log_px_missing(model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, draws: 
 
     The weighted mean of p(x_missing | z): exact on a fine grid, an estimate from draws.
     """
-    each = torch.stack([log_lik_of(lik, model.decode(z), x, ~seen) for z in draws.z])
+    if draws.z.shape[1] == 1:
+        each = log_lik_of(lik, model.decode(draws.z), x, ~seen)
+    else:
+        each = torch.stack([log_lik_of(lik, model.decode(z), x, ~seen) for z in draws.z])
     return (draws.log_w + each).logsumexp(0) - draws.log_w.logsumexp(0)
 
 
