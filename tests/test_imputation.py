@@ -195,10 +195,25 @@ def test_importance_draws_agree_with_the_grid(plane):
     assert ((images[0] - images[1]).abs() < 3 * error[:, None]).all()  # sd of a pixel <= 1/2
 
 
+def test_draws_from_the_prior_guard_against_a_proposal_in_the_wrong_place(plane):
+    model, x, seen = plane
+    astray = Diagonal(torch.full((5, 2), 4.0).double(), torch.full((5, 2), -3.0).double())
+    exact = grid_of(plane).log_px_seen
+
+    def found(share):
+        draws = imputation.importance_draws(
+            model, Bernoulli(), x, seen, astray, generator(2), n_samples=20_000, from_prior=share
+        )
+        return (draws.log_px_seen - exact).abs() * draws.effective.sqrt()
+
+    assert found(0.2).max() < 6
+    assert found(0.0).max() > 6
+
+
 def test_gibbs_with_acceptance_finds_the_posterior_and_without_it_does_not(plane):
     """The encoder is untrained, so q is far from the posterior: only the test of M-H mends it."""
     model, x, seen = plane
-    copies = 400
+    copies = 300
     many, mask = x.repeat_interleave(copies, 0), seen.repeat_interleave(copies, 0)
     draws = grid_of(plane)
     exact = (draws.share[..., None] * draws.z).sum(0)
@@ -206,7 +221,7 @@ def test_gibbs_with_acceptance_finds_the_posterior_and_without_it_does_not(plane
     guess, off = torch.full_like(many, 0.5), {}
     for accept in (True, False):
         chain = imputation.gibbs(
-            model, Bernoulli(), many, mask, guess, generator(5), n_steps=300, accept=accept
+            model, Bernoulli(), many, mask, guess, generator(5), n_steps=60, accept=accept
         )
         mean = chain[-1].view(5, copies, 2).mean(1)
         off[accept] = ((mean - exact) / (spread / math.sqrt(copies))).abs().max().item()

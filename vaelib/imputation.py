@@ -163,13 +163,22 @@ def fit_q(
 @torch.no_grad()
 def importance_draws(
     model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, q: Diagonal,
-    generator: torch.Generator, *, n_samples: int, widen: float = 1.2,
+    generator: torch.Generator, *, n_samples: int, widen: float = 1.2, from_prior: float = 0.1,
 ) -> Draws:  # fmt: skip
-    """Draws from q, `widen` times as broad, weighted by p(x_seen, z) / q(z)."""
+    """Weighted draws for p(z | x_seen), most from q made `widen` times as broad, some from the prior.
+
+    The weights are p(x_seen, z) over the density of this mixture, so they never exceed
+    p(x_seen | z) / from_prior: a part of the posterior that q misses costs draws, not the truth.
+    """
     wide = Diagonal(q.mu, q.logvar + 2 * math.log(widen))
-    z = wide.sample(_normal((n_samples, *q.mu.shape), generator, x))
+    n_prior = round(from_prior * n_samples)
+    eps = _normal((n_samples, *q.mu.shape), generator, x)
+    z = torch.cat([eps[:n_prior], wide.sample(eps[n_prior:])])
+    log_pz = log_standard_normal(z)
     log_px_z = torch.stack([log_lik_of(lik, model.decode(each), x, seen) for each in z])
-    return Draws(z, log_px_z + log_standard_normal(z) - wide.log_prob(z))
+    share = torch.tensor([n_prior, n_samples - n_prior]).to(x).log() - math.log(n_samples)
+    log_mixture = torch.logaddexp(share[0] + log_pz, share[1] + wide.log_prob(z))
+    return Draws(z, log_px_z + log_pz - log_mixture)
 
 
 @torch.no_grad()
