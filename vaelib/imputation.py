@@ -165,7 +165,7 @@ def importance_draws(
     model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, q: Diagonal,
     generator: torch.Generator, *, n_samples: int, widen: float = 1.2, from_prior: float = 0.1,
 ) -> Draws:  # fmt: skip
-    """Weighted draws for p(z | x_seen), most from q made `widen` times as broad, some from the prior.
+    """Weighted draws for p(z | x_seen), from q made `widen` times as broad and some from the prior.
 
     The weights are p(x_seen, z) over the density of this mixture, so they never exceed
     p(x_seen | z) / from_prior: a part of the posterior that q misses costs draws, not the truth.
@@ -175,7 +175,7 @@ def importance_draws(
     eps = _normal((n_samples, *q.mu.shape), generator, x)
     z = torch.cat([eps[:n_prior], wide.sample(eps[n_prior:])])
     log_pz = log_standard_normal(z)
-    log_px_z = torch.stack([log_lik_of(lik, model.decode(each), x, seen) for each in z])
+    log_px_z = _log_lik_of_draws(model, lik, z, x, seen)
     share = torch.tensor([n_prior, n_samples - n_prior]).to(x).log() - math.log(n_samples)
     log_mixture = torch.logaddexp(share[0] + log_pz, share[1] + wide.log_prob(z))
     return Draws(z, log_px_z + log_pz - log_mixture)
@@ -197,8 +197,10 @@ def predictive_mean(model: VAE, lik: Likelihood, draws: Draws) -> Tensor:
     """E[x | x_seen], the mean image of the posterior: (B, D)."""
     if draws.z.shape[1] == 1:
         return draws.share.T @ lik.mean(model.decode(draws.z[:, 0]))
-    terms = zip(draws.share, draws.z, strict=True)
-    return sum(w[:, None] * lik.mean(model.decode(z)) for w, z in terms)
+    parts = zip(
+        *(of.split(_n_at_once(model, draws.z)) for of in (draws.share, draws.z)), strict=True
+    )
+    return sum((w[..., None] * lik.mean(model.decode(z))).sum(0) for w, z in parts)
 
 
 @torch.no_grad()
@@ -207,11 +209,19 @@ def log_px_missing(model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, draws: 
 
     The weighted mean of p(x_missing | z): exact on a fine grid, an estimate from draws.
     """
-    if draws.z.shape[1] == 1:
-        each = log_lik_of(lik, model.decode(draws.z), x, ~seen)
-    else:
-        each = torch.stack([log_lik_of(lik, model.decode(z), x, ~seen) for z in draws.z])
+    each = _log_lik_of_draws(model, lik, draws.z, x, ~seen)
     return (draws.log_w + each).logsumexp(0) - draws.log_w.logsumexp(0)
+
+
+def _log_lik_of_draws(model: VAE, lik: Likelihood, z: Tensor, x: Tensor, pixels: Tensor) -> Tensor:
+    """`log_lik_of` for draws z (L, B, M) or (L, 1, M), some at a time: (L, B)."""
+    parts = z.split(_n_at_once(model, z))
+    return torch.cat([log_lik_of(lik, model.decode(part), x, pixels) for part in parts])
+
+
+def _n_at_once(model: VAE, z: Tensor, n_numbers: int = 2**22) -> int:
+    """How many draws to decode together: the images that come out hold 2^22 numbers."""
+    return max(1, n_numbers // (z.shape[1] * model.data_dim))
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
