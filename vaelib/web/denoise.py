@@ -17,7 +17,7 @@ from vaelib.web import View, picture, png
 Layer = tuple[NDArray, NDArray]  # weight (out, in) and bias (out,)
 GAPS = ("none", "lower half", "right half", "every second pixel", "three quarters, at random")
 LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-STEPS, RATE = 60, 0.1  # of the search for the best z
+STEPS, RATE = 60, 0.2  # of the search for the best z
 
 
 def mending_desk(
