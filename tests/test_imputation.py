@@ -91,6 +91,14 @@ def test_outputs_that_all_images_share_give_the_same_by_matrix_products():
     torch.testing.assert_close(log_lik_of(Bernoulli(), out, x, pixels), slow)
 
 
+def test_noisy_pixels_are_normal_around_the_mean_image():
+    out, x = torch.tensor([[0.3, -2.0]]).double(), torch.tensor([[1.2, -0.1]]).double()
+    exact = torch.distributions.Normal(out.sigmoid(), 0.5).log_prob(x).sum(-1)
+    noisy = imputation.NoisyPixels(0.25)
+    torch.testing.assert_close(noisy.log_prob(out, x), exact)
+    assert torch.equal(noisy.mean(out), out.sigmoid())
+
+
 def test_a_mask_of_numbers_is_refused():
     with pytest.raises(ValueError, match=r"torch\.bool"):
         log_lik_of(Bernoulli(), torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2))

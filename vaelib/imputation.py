@@ -15,13 +15,15 @@ pixel seen and a likelihood of noisy pixels, the same functions remove noise.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaelib.gaussian import Diagonal, log_standard_normal
+from vaelib.gaussian import LOG_2PI, Diagonal, log_standard_normal
 from vaelib.likelihood import Bernoulli, Likelihood
 from vaelib.model import VAE
 
@@ -57,6 +59,23 @@ class Draws(NamedTuple):
         picks = picks.T.to(self.z.device)[..., None]  # (n, B, 1)
         z = self.z.expand(-1, self.log_w.shape[1], -1)
         return z.gather(0, picks.expand(-1, -1, z.shape[-1]))
+
+
+@dataclass(frozen=True)
+class NoisyPixels:
+    """p(noisy x | z) = N(x; sigmoid(out), variance I): a Bernoulli's mean image, seen in noise."""
+
+    unit_range: ClassVar[bool] = False
+    variance: float
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        """(..., B, D), (B, D) -> (..., B), nats."""
+        squares = (x - out.sigmoid()) ** 2 / self.variance
+        return -0.5 * (LOG_2PI + math.log(self.variance) + squares).sum(-1)
+
+    def mean(self, out: Tensor) -> Tensor:
+        """The image without the noise."""
+        return out.sigmoid()
 
 
 def log_lik_of(lik: Likelihood, out: Tensor, x: Tensor, pixels: Tensor) -> Tensor:
@@ -228,7 +247,7 @@ def _normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) ->
     return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
-def _descend(parameters: list[Tensor], lr: float, n_steps: int):
+def _descend(parameters: list[Tensor], lr: float, n_steps: int) -> Iterator[int]:
     """Adam with a rate that falls to nothing; the caller sets the gradients at each step."""
     optimizer = torch.optim.Adam(parameters, lr=lr)
     for step in range(n_steps):
