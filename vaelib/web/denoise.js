@@ -3,6 +3,7 @@
 import { canvas, choice, colors, el, menu, number, onPick } from "./core.js";
 
 const GRAY = 0.35; // how a missing pixel is drawn
+const WORDS = 40; // height of the two lines under a picture
 const HINT = "Click or drag over the second picture to rub out pixels; the menus bring them back.";
 
 export function mount(root, data) {
@@ -14,7 +15,7 @@ export function mount(root, data) {
   let seen = Uint8Array.from(gaps[0].seen.values);
   let shown = [];
 
-  menu(root, { label: "Digit", names: range(images.shape[0]).map((i) => `number ${i}`),
+  menu(root, { label: "Digit", names: range(images.shape[0]).map(String),
     onChange: (i) => { digit = i; update(); } });
   menu(root, { label: "Missing", names: gaps.map((gap) => gap.name),
     onChange: (i) => { seen = Uint8Array.from(gaps[i].seen.values); update(); } });
@@ -27,19 +28,21 @@ export function mount(root, data) {
   const tile = (width) => width / columns(width);
   const count = nets.length + 4; // truth, spoiled, median, the networks, one of them asked
   const board = canvas(root, {
-    ratio: (width) => Math.ceil(count / columns(width)) * (tile(width) + 26) / width,
+    ratio: (width) => Math.ceil(count / columns(width)) * (tile(width) + WORDS) / width,
     label: "The digit, the spoiled digit, and its reconstructions, each with its PSNR",
     draw(ctx, width) {
       const tone = colors(root), step = tile(width), n = columns(width);
       ctx.imageSmoothingEnabled = false;
       ctx.textAlign = "center";
       shown.forEach(({ name, image, quality }, i) => {
-        const left = (i % n) * step, top = Math.floor(i / n) * (step + 26);
+        const left = (i % n) * step, top = Math.floor(i / n) * (step + WORDS);
         ctx.drawImage(bitmap(image, side), left + 3, top + 3, step - 6, step - 6);
         ctx.strokeStyle = tone.gray;
         ctx.strokeRect(left + 2.5, top + 2.5, step - 5, step - 5);
         ctx.fillStyle = tone.fg;
-        ctx.fillText(quality ? `${name} ${quality}` : name, left + step / 2, top + step + 12);
+        ctx.fillText(name, left + step / 2, top + step + 12);
+        ctx.fillStyle = tone.muted;
+        ctx.fillText(quality ?? "", left + step / 2, top + step + 27);
       });
     },
   });
