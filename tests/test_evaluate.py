@@ -309,3 +309,64 @@ def test_class_names_keep_their_distance_and_stay_near_their_medians():
     assert distance.min() > 0.49
     assert places[0] == pytest.approx([3.0, 3.0], abs=1e-5)  # sorted: class 0 comes first
     assert np.abs(places[1:]).max() < 1
+
+
+# --- errors of images -----------------------------------------------------------------------
+
+
+def test_errors_count_the_chosen_pixels_only():
+    x = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    x_hat = torch.tensor([[0.5, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    assert evaluate.squared_errors(x_hat, x).tolist() == pytest.approx([1.25 / 3, 0])
+    some = torch.tensor([[True, True, False], [False, True, True]])
+    assert evaluate.squared_errors(x_hat, x, some).tolist() == pytest.approx([0.125, 0])
+    none = torch.zeros_like(some)
+    assert evaluate.squared_errors(x_hat, x, none).isnan().all()
+
+
+def test_psnr_of_known_errors():
+    assert evaluate.psnr(torch.tensor([0.01, 1.0])).tolist() == pytest.approx([20, 0], abs=1e-5)
+
+
+def test_ssim_of_equal_images_is_one_and_of_flat_ones_the_formula():
+    x = pictures(3, 144)
+    assert evaluate.ssim(x, x, 12).tolist() == pytest.approx([1] * 3, abs=1e-5)
+    a, b = torch.full((1, 144), 0.3), torch.full((1, 144), 0.6)
+    c1 = 0.01**2
+    exact = (2 * 0.3 * 0.6 + c1) / (0.3**2 + 0.6**2 + c1)
+    assert evaluate.ssim(a, b, 12).item() == pytest.approx(exact, abs=1e-4)
+
+
+def test_ssim_window_by_window():
+    """The formula with explicit sums at each place, in double precision."""
+    x, y = pictures(2, 14 * 14).double(), pictures(2, 14 * 14, seed=6).double()
+    ticks = np.arange(11) - 5
+    w = np.exp(-(ticks[:, None] ** 2 + ticks**2) / (2 * 1.5**2))
+    w /= w.sum()
+    exact = []
+    for a, b in zip(x.numpy().reshape(-1, 14, 14), y.numpy().reshape(-1, 14, 14), strict=True):
+        values = []
+        for i in range(4):
+            for j in range(4):
+                p, q = a[i : i + 11, j : j + 11], b[i : i + 11, j : j + 11]
+                mp, mq = (w * p).sum(), (w * q).sum()
+                vp, vq = (w * (p - mp) ** 2).sum(), (w * (q - mq) ** 2).sum()
+                cov = (w * (p - mp) * (q - mq)).sum()
+                values.append(
+                    (2 * mp * mq + 1e-4) * (2 * cov + 9e-4)
+                    / ((mp**2 + mq**2 + 1e-4) * (vp + vq + 9e-4))
+                )  # fmt: skip
+        exact.append(np.mean(values))
+    found = evaluate.ssim(x, y, 14).numpy()
+    np.testing.assert_allclose(found, exact, atol=1e-12)
+    assert (evaluate.ssim(x, 1 - x, 14) < 0).all(), "a negative has a negative similarity"
+
+
+def test_resampled_means_spread_as_the_standard_error_says_and_keep_the_pairing():
+    values = torch.randn(2, 400, generator=gen(3))
+    values[1] = values[0] + 0.1
+    means = evaluate.resampled_means(values, 2000, gen(4))
+    assert means.shape == (2000, 2)
+    exact = values[0].std(correction=0) / math.sqrt(400)
+    assert abs(means[:, 0].std() / exact - 1) < 6 / math.sqrt(2 * 2000)
+    torch.testing.assert_close(means[:, 1] - means[:, 0], torch.full((2000,), 0.1))

@@ -215,6 +215,61 @@ def neighbor_confusion(
     return confusion_matrix(y_test.numpy(), vote.predict(z_test.numpy()))
 
 
+def squared_errors(x_hat: Tensor, x: Tensor, pixels: Tensor | None = None) -> Tensor:
+    """The mean squared error of each image over all its pixels, or the chosen ones: (B,).
+
+    Shapes (B, D); `pixels` is a mask (B, D). An image without a chosen pixel gives nan.
+    """
+    squares = (x_hat - x) ** 2
+    if pixels is None:
+        return squares.mean(-1)
+    return torch.where(pixels, squares, 0.0).sum(-1) / pixels.sum(-1)
+
+
+def psnr(errors: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of mean squared errors, for pixels between 0 and 1.
+
+    Give it the mean over the images: the mean of their PSNRs is another number, and infinite
+    as soon as one image is perfect.
+    """
+    return -10 * torch.log10(errors)
+
+
+def ssim(x_hat: Tensor, x: Tensor, side: int) -> Tensor:
+    """Structural similarity of each pair of images, 1 for equal ones: (B, D) -> (B,).
+
+    Wang et al. (2004) with their constants for pixels between 0 and 1: means, variances and
+    covariance under a Gaussian window of 11 x 11 with standard deviation 1.5, at the places
+    where it fits inside the image.
+    """
+    ticks = torch.arange(11, dtype=x.dtype, device=x.device) - 5
+    window = (-(ticks**2) / (2 * 1.5**2)).exp()
+    window = (window / window.sum()).view(1, 1, 1, 11)
+
+    def local(values: Tensor) -> Tensor:
+        images = values.view(-1, 1, side, side)
+        return F.conv2d(F.conv2d(images, window), window.transpose(2, 3))
+
+    mean_a, mean_b = local(x_hat), local(x)
+    var_a, var_b = local(x_hat**2) - mean_a**2, local(x**2) - mean_b**2
+    covariance = local(x_hat * x) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    structure = (2 * covariance + c2) / (var_a + var_b + c2)
+    return (luminance * structure).flatten(1).mean(1)
+
+
+def resampled_means(values: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Means over examples drawn with replacement: values (..., B) -> (n, ...), the bootstrap.
+
+    All leading rows share the draws, so that a difference of two rows keeps its pairing.
+    """
+    size = values.shape[-1]
+    picks = torch.randint(size, (n, size), generator=generator)
+    counts = torch.zeros(n, size).scatter_add_(1, picks, torch.ones(n, size))
+    return torch.tensordot(counts.to(values), values, dims=([1], [values.dim() - 1])) / size
+
+
 def _device(model: VAE) -> torch.device:
     return next(model.parameters()).device
 

@@ -7,6 +7,8 @@ brain()        brain MRI slices, a folder for each kind, under VAELIB_DATA
 celeba()       aligned faces with a table of attributes, under VAELIB_DATA
 faces()        portraits drawn from exact attributes; draw_faces() draws any table of them
 phantoms()     brain slices drawn by a program, with lesions and their exact masks
+
+`data.corruptions` spoils images: noise, struck pixels, masks of missing ones.
 """
 
 from pathlib import Path

@@ -8,13 +8,12 @@ compute from the same arrays.
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaelib.web import View
+from vaelib.web import View, png
 
 Layer = tuple[NDArray, NDArray]  # weight (out, in) and bias (out,)
 
@@ -127,7 +126,7 @@ def _sliders(decoder: dict, extent: float, side: int):
 
     def show(_=None):
         z = np.array([[slider.value for slider in sliders]])
-        image = _png(unpack_and_decode(decoder, z).reshape(side, side))
+        image = png(unpack_and_decode(decoder, z).reshape(side, side))
         picture.value = (
             f'<img alt="The image decoded at z = ({z[0, 0]:.2f}, {z[0, 1]:.2f})" width="224" '
             f'src="data:image/png;base64,{base64.b64encode(image).decode()}">'
@@ -137,13 +136,3 @@ def _sliders(decoder: dict, extent: float, side: int):
         slider.observe(show, names="value")
     show()
     return widgets.HBox([widgets.VBox(sliders), picture])
-
-
-def _png(image: NDArray, zoom: int = 8) -> bytes:
-    """An image (H, W) in [0, 1] as PNG, every pixel zoom x zoom."""
-    from PIL import Image
-
-    pixels = np.rint(255 * image).astype(np.uint8).repeat(zoom, 0).repeat(zoom, 1)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
