@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict
 
 import pytest
 from tree import ROOT
@@ -39,6 +38,11 @@ def test_a_standard_error_becomes_a_95_percent_interval(folder):
         assert "Recorded" not in text
 
 
+def test_an_interval_is_never_printed_as_zero(folder):
+    rows = {"narrow": [(26.0, 0.0004), (26.0, 0.0)]}
+    assert "26.0 ± 0.0008  26.0" in show(rows=rows, digits=1)._repr_mimebundle_()["text/plain"]
+
+
 def test_the_best_of_a_column_is_bold_also_where_words_stand(folder):
     bold = re.findall(r"record-best>([^<]*)<", show(best="max")._repr_mimebundle_()["text/html"])
     assert bold == ["20.00 ± 0.98", "11.00"]
@@ -60,14 +64,14 @@ def test_text_is_escaped(folder):
 
 
 def keep(folder, **changes):
-    here = asdict(show().here)
+    here = records.to_json(show().here)
     facts = {**here["facts"], "profile": "thesis", "command": "make record CHAPTER=1"}
     table = {**here, "facts": facts, **changes}
     (folder / "some-table.json").write_text(json.dumps(table))
 
 
 def test_a_recorded_table_is_shown_below_and_says_so(folder):
-    keep(folder, rows={"VAE": [21.5, 12.0]})
+    keep(folder, rows=[["VAE", [21.5, 12.0]]])
     shown = show()
     html = shown._repr_mimebundle_()["text/html"]
     here, kept = html.split("Recorded at the thesis&#x27;s scale")
@@ -87,11 +91,13 @@ def test_the_thesis_profile_shows_its_own_run_alone(folder, monkeypatch):
 
 
 def test_a_table_survives_the_notebook(folder):
-    shown = show(best="max", unit="dB", digits=1)
-    output = {"data": json.loads(json.dumps(shown._repr_mimebundle_()))}
+    shown = show(rows={**ROWS, "best": [1.0, 2.0]}, best="max", unit="dB", digits=1)
+    # as Jupyter keeps it: with sorted keys
+    output = {"data": json.loads(json.dumps(shown._repr_mimebundle_(), sort_keys=True))}
     notebook = {"cells": [{"outputs": [output]}, {"source": "no outputs"}]}
     (found,) = records.tables(notebook)
     assert found == shown.here
+    assert list(found.rows) == ["VAE", "nothing", "best"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import chapters
 
@@ -34,7 +34,7 @@ def main(name: str) -> None:
             path.unlink()
     for table in tables:
         table = replace(table, facts={**table.facts, "command": command})
-        content = json.dumps(asdict(table), indent=1, ensure_ascii=False) + "\n"
+        content = json.dumps(records.to_json(table), indent=1, ensure_ascii=False) + "\n"
         files.write_whole(records.FOLDER / f"{table.id}.json", content.encode())
         print(f"kept {table.id}")
 

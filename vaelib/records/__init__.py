@@ -77,7 +77,7 @@ class Shown:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         tables = [table for table in (self.here, self.recorded) if table is not None]
         return {
-            MIME: asdict(self.here),
+            MIME: to_json(self.here),
             "text/html": "".join(draw(t, recorded=t is self.recorded) for t in tables),
             "text/plain": "\n\n".join(plain(t, recorded=t is self.recorded) for t in tables),
         }
@@ -121,17 +121,27 @@ def recorded(id: str) -> Table | None:
     """
     path = FOLDER / f"{id}.json"
     try:
-        return Table(**json.loads(path.read_bytes()))
+        return from_json(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (OSError, TypeError, ValueError) as problem:
+    except (OSError, TypeError, ValueError, KeyError) as problem:
         raise RecordError(f"{path} is no recorded table: {problem}; record it anew") from problem
 
 
 def tables(notebook: dict) -> list[Table]:
     """The tables of an executed notebook (nbformat 4, as a dict), in order."""
     outputs = [out for cell in notebook["cells"] for out in cell.get("outputs", [])]
-    return [Table(**out["data"][MIME]) for out in outputs if MIME in out.get("data", {})]
+    return [from_json(out["data"][MIME]) for out in outputs if MIME in out.get("data", {})]
+
+
+def to_json(table: Table) -> dict:
+    """What JSON can hold. The rows are a list: notebooks sort the keys of whatever they keep."""
+    return {**asdict(table), "rows": [[name, cells] for name, cells in table.rows.items()]}
+
+
+def from_json(kept: dict) -> Table:
+    """The table that `to_json` has made this of."""
+    return Table(**{**kept, "rows": dict(kept["rows"])})
 
 
 def draw(table: Table, *, recorded: bool = False) -> str:
@@ -179,7 +189,11 @@ def _text(cell: Cell, digits: int) -> str:
     if isinstance(cell, str):
         return cell
     value, *error = _numbers(cell)
-    return f"{value:.{digits}f}" + (f" ± {1.96 * error[0]:.{digits}f}" if error else "")
+    if not any(error):
+        return f"{value:.{digits}f}"
+    half = 1.96 * error[0]
+    shown = f"{half:.{digits}f}"
+    return f"{value:.{digits}f} ± {shown if float(shown) else f'{half:.1g}'}"
 
 
 def _best(table: Table, column: int) -> list[str]:
