@@ -157,11 +157,13 @@ def draw(table: Table, *, recorded: bool = False) -> str:
             for i, cell in enumerate(cells)
         )
         body += f'<tr><th scope="row">{html.escape(name)}</th>{drawn}</tr>'
+    title, how = html.escape(_caption(table)), html.escape(_how(table, recorded))
     return (
-        f'<div class="record {kind}" style="overflow-x:auto;margin:.8em 0"><table>'
-        f'<caption style="caption-side:top;text-align:left">{html.escape(_caption(table))}'
-        f'<br><span class="record-facts">{html.escape(_how(table, recorded))}</span></caption>'
-        f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="record {kind}" style="margin:.8em 0">'
+        f'<div class="record-title">{title}</div><div class="record-facts">{how}</div>'
+        f'<div style="overflow-x:auto" tabindex="0"><table aria-label="{title}">'
+        f'<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{body}</tbody></table>'
+        "</div></div>"
     )
 
 
