@@ -104,6 +104,17 @@ def test_a_mask_of_numbers_is_refused():
         log_lik_of(Bernoulli(), torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2))
 
 
+@pytest.mark.parametrize("variance", [0.0, -1.0, math.nan])
+def test_noise_without_a_variance_is_refused(variance):
+    with pytest.raises(ValueError, match="expected a positive"):
+        imputation.NoisyPixels(variance)
+
+
+def test_a_chain_over_pixels_that_are_not_binary_is_refused(known):
+    with pytest.raises(ValueError, match="black and white"):
+        imputation.gibbs(*known.arguments, known.x, generator(0), n_steps=2)
+
+
 def test_map_is_the_posterior_mean_of_a_gaussian(known):
     z = imputation.map_z(*known.arguments, known.start.mu, n_steps=400)
     assert (z - known.mean).abs().max() < 1e-4
@@ -130,6 +141,15 @@ def test_importance_draws_give_the_evidence_and_the_posterior(known, drawn):
     spread = (known.covariance.diagonal() / drawn.effective[:, None]).sqrt()
     assert ((mean - known.mean).abs() < 6 * spread).all()
     assert not ((known.start.mu - known.mean).abs() < 6 * spread).all()
+
+
+def test_the_proposal_is_as_much_broader_as_asked(known):
+    q, n = Diagonal(known.mean, torch.full((6, 2), -2.0).double()), 20_000
+    draws = imputation.importance_draws(
+        *known.arguments, q, generator(3), n_samples=n, widen=1.5, from_prior=0.0
+    )
+    quotient = draws.z.std(0) / math.exp(-1)
+    assert ((quotient / 1.5 - 1).abs() < 6 / math.sqrt(2 * n)).all()
 
 
 def test_missing_pixels_given_seen_ones(known, drawn):

@@ -118,7 +118,6 @@ def test_the_widget_shows_every_answer(view):
     *_, pictures = view.live().children
     assert pictures.value.count("<img") == len(view.data["nets"]) + 4
     before = pictures.value
-    view.live()
     digit, level, gap, shown = view.live().children
     level.value, gap.value = 0.8, "lower half"
     assert shown.value != before
