@@ -210,6 +210,32 @@ def test_a_finer_grid_agrees(plane):
     assert (images[0] - images[1]).abs().max() < 1e-3
 
 
+def test_a_grid_that_all_images_share_is_resampled_for_each(plane):
+    draws, n = grid_of(plane), 5000
+    z = draws.resample(n, generator(6))
+    assert z.shape == (n, 5, 2)
+    exact = (draws.share[..., None] * draws.z).sum(0)
+    spread = ((draws.share[..., None] * draws.z**2).sum(0) - exact**2).sqrt() / math.sqrt(n)
+    assert ((z.mean(0) - exact).abs() < 6 * spread).all()
+    assert not ((z.mean(0) - exact.roll(1, 0)).abs() < 6 * spread).all()
+
+
+def test_draws_decoded_a_few_at_a_time_give_the_same(plane, monkeypatch):
+    model, x, seen = plane
+    prior = Diagonal(torch.zeros(5, 2).double(), torch.zeros(5, 2).double())
+    found = []
+    for n_at_once in (1000, 7):
+        monkeypatch.setattr(imputation, "_n_at_once", lambda *_, n=n_at_once: n)
+        draws = imputation.importance_draws(
+            model, Bernoulli(), x, seen, prior, generator(7), n_samples=100
+        )
+        image = imputation.predictive_mean(model, Bernoulli(), draws)
+        missing = imputation.log_px_missing(model, Bernoulli(), x, seen, draws)
+        found.append((draws.log_w, image, missing))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_importance_draws_agree_with_the_grid(plane):
     model, x, seen = plane
     q = Diagonal(torch.zeros(5, 2).double(), torch.zeros(5, 2).double())  # the prior
