@@ -104,6 +104,17 @@ def test_a_mask_of_numbers_is_refused():
         log_lik_of(Bernoulli(), torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2))
 
 
+@pytest.mark.parametrize("variance", [0.0, -1.0, math.nan])
+def test_noise_without_a_variance_is_refused(variance):
+    with pytest.raises(ValueError, match="expected a positive"):
+        imputation.NoisyPixels(variance)
+
+
+def test_a_chain_over_pixels_that_are_not_binary_is_refused(known):
+    with pytest.raises(ValueError, match="black and white"):
+        imputation.gibbs(*known.arguments, known.x, generator(0), n_steps=2)
+
+
 def test_map_is_the_posterior_mean_of_a_gaussian(known):
     z = imputation.map_z(*known.arguments, known.start.mu, n_steps=400)
     assert (z - known.mean).abs().max() < 1e-4
@@ -130,6 +141,15 @@ def test_importance_draws_give_the_evidence_and_the_posterior(known, drawn):
     spread = (known.covariance.diagonal() / drawn.effective[:, None]).sqrt()
     assert ((mean - known.mean).abs() < 6 * spread).all()
     assert not ((known.start.mu - known.mean).abs() < 6 * spread).all()
+
+
+def test_the_proposal_is_as_much_broader_as_asked(known):
+    q, n = Diagonal(known.mean, torch.full((6, 2), -2.0).double()), 20_000
+    draws = imputation.importance_draws(
+        *known.arguments, q, generator(3), n_samples=n, widen=1.5, from_prior=0.0
+    )
+    quotient = draws.z.std(0) / math.exp(-1)
+    assert ((quotient / 1.5 - 1).abs() < 6 / math.sqrt(2 * n)).all()
 
 
 def test_missing_pixels_given_seen_ones(known, drawn):
@@ -188,6 +208,32 @@ def test_a_finer_grid_agrees(plane):
     model = plane[0]
     images = [imputation.predictive_mean(model, Bernoulli(), d) for d in (coarse, fine)]
     assert (images[0] - images[1]).abs().max() < 1e-3
+
+
+def test_a_grid_that_all_images_share_is_resampled_for_each(plane):
+    draws, n = grid_of(plane), 5000
+    z = draws.resample(n, generator(6))
+    assert z.shape == (n, 5, 2)
+    exact = (draws.share[..., None] * draws.z).sum(0)
+    spread = ((draws.share[..., None] * draws.z**2).sum(0) - exact**2).sqrt() / math.sqrt(n)
+    assert ((z.mean(0) - exact).abs() < 6 * spread).all()
+    assert not ((z.mean(0) - exact.roll(1, 0)).abs() < 6 * spread).all()
+
+
+def test_draws_decoded_a_few_at_a_time_give_the_same(plane, monkeypatch):
+    model, x, seen = plane
+    prior = Diagonal(torch.zeros(5, 2).double(), torch.zeros(5, 2).double())
+    found = []
+    for n_at_once in (1000, 7):
+        monkeypatch.setattr(imputation, "_n_at_once", lambda *_, n=n_at_once: n)
+        draws = imputation.importance_draws(
+            model, Bernoulli(), x, seen, prior, generator(7), n_samples=100
+        )
+        image = imputation.predictive_mean(model, Bernoulli(), draws)
+        missing = imputation.log_px_missing(model, Bernoulli(), x, seen, draws)
+        found.append((draws.log_w, image, missing))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_importance_draws_agree_with_the_grid(plane):

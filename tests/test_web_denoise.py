@@ -1,5 +1,6 @@
 """The mending desk: small weights that do what the networks do, and a search that finds the top."""
 
+import base64
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy.ndimage import median_filter
 from scipy.optimize import minimize
 
+from vaelib.web import png
 from vaelib.web.denoise import GAPS, answers, best_z, mending_desk, pack
 
 SIDE, M = 8, 3
@@ -90,13 +92,32 @@ def objective(net, x, seen, variance):
     return value
 
 
+def test_a_missing_pixel_counts_as_the_mean_image(view, nets):
+    found = answers(view.data, np.ones(64), np.zeros(64, bool), 0.0)
+    encoder, decoder = nets["AE"]
+    exact = sigmoid(through(decoder, through(encoder, np.full(64, 0.2))))
+    assert np.abs(found["AE"] - exact).max() < 0.05
+    other = sigmoid(through(decoder, through(encoder, np.zeros(64))))
+    assert np.abs(found["AE"] - other).max() > 0.05
+
+
+def test_the_network_asked_is_told_the_noise_and_its_own_misfit(view):
+    x, net = view.data["images"][3] / 255, view.data["nets"][1]
+    everything = np.ones(64, bool)
+    z = best_z(net, x, everything, 0.4**2 + 0.02)
+    stack = [(a["weight"] * a["scale"][:, None], a["bias"]) for a in net["decoder"]]
+    found = answers(view.data, x, everything, 0.4)["VAE, asked"]
+    np.testing.assert_allclose(found, sigmoid(through(stack, z)), atol=1e-9)
+
+
+@pytest.mark.parametrize("variance", [0.3, 30.0])  # with the second the prior decides
 @pytest.mark.parametrize("missing", [0, 1, 4])
-def test_the_search_goes_down_to_a_minimum(view, missing):
+def test_the_search_goes_down_to_a_minimum(view, missing, variance):
     """Where it ends, an optimizer that knows no gradient finds next to nothing left to gain."""
     net, seen = view.data["nets"][1], view.data["gaps"][missing]["seen"].astype(bool)
     x = np.where(seen, view.data["images"][2] / 255, view.data["mean"])
-    value = objective(net, x, seen, 0.3)
-    z = best_z(net, x, seen, 0.3)
+    value = objective(net, x, seen, variance)
+    z = best_z(net, x, seen, variance)
     best = minimize(value, z, method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
     start = value(through(
         [(a["weight"] * a["scale"][:, None], a["bias"]) for a in net["encoder"]], x
@@ -112,16 +133,24 @@ def test_gaps_leave_out_what_they_say(view):
     assert seen["lower half"][:4].all()
     assert not seen["right half"][:, 4:].any()
     assert seen["every second pixel"].sum() == 32
+    kept = seen["three quarters, at random"].mean()
+    assert abs(kept - 0.25) < 6 * np.sqrt(0.25 * 0.75 / SIDE**2)
+    assert abs(kept - 0.75) > 0.1
 
 
 def test_the_widget_shows_every_answer(view):
     *_, pictures = view.live().children
     assert pictures.value.count("<img") == len(view.data["nets"]) + 4
     before = pictures.value
-    view.live()
     digit, level, gap, shown = view.live().children
     level.value, gap.value = 0.8, "lower half"
     assert shown.value != before
     for name in ("truth", "spoiled", "median", "AE", "VAE, asked"):
         assert f"<figcaption>{name}</figcaption>" in shown.value
     assert digit.max == 3
+    truth = np.random.default_rng(1).random((4, 64))[0]
+    assert np.abs(view.data["images"][0] / 255 - truth).max() < 1 / 500
+    x = view.data["images"][0] / 255 + 0.8 * view.data["eps"].astype(float)
+    seen = view.data["gaps"][1]["seen"].astype(bool)
+    spoiled = np.where(seen, x.clip(0, 1), 0.35).reshape(SIDE, SIDE)  # gray where nothing is known
+    assert base64.b64encode(png(spoiled, 3)).decode() in shown.value

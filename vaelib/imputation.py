@@ -63,10 +63,17 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True)
 class NoisyPixels:
-    """p(noisy x | z) = N(x; sigmoid(out), variance I): a Bernoulli's mean image, seen in noise."""
+    """p(noisy x | z) = N(x; sigmoid(out), variance I): a Bernoulli's mean image, seen in noise.
+
+    Raises ValueError unless the variance is positive.
+    """
 
     unit_range: ClassVar[bool] = False
     variance: float
+
+    def __post_init__(self):
+        if not self.variance > 0:
+            raise ValueError(f"variance is {self.variance}, expected a positive one")
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
         """(..., B, D), (B, D) -> (..., B), nats."""
@@ -123,9 +130,11 @@ def gibbs(
 
     Pseudo-Gibbs (Rezende et al. 2014): z ~ q(z | x), missing pixels ~ p(x | z), again and again;
     its limit is p(z | x_seen) only where q is the posterior. With `accept` each z is a proposal
-    to Metropolis and Hastings, and the limit is right (Mattei and Frellsen 2018). Only for
-    Bernoulli pixels.
+    to Metropolis and Hastings, and the limit is right (Mattei and Frellsen 2018). Raises
+    ValueError unless the pixels are Bernoulli.
     """
+    if not isinstance(lik, Bernoulli):
+        raise ValueError(f"the chain draws black and white pixels, the likelihood is {lik}")
     z, now, kept = None, filled(x, seen, guess), []
     everything = torch.ones_like(seen)
     for _ in range(n_steps):
