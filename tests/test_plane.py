@@ -92,11 +92,11 @@ def test_posteriors_narrower_than_a_cell_are_resolved():
     with torch.no_grad():
         model.encoder[-1].weight.zero_()
         model.encoder[-1].bias.copy_(torch.tensor([0.1, -0.2, -1.0, -1.5]))
-    coarse, fine = (plane.gaps(model, x, side=side, extent=4.0) for side in (80, 640))
+    coarse, fine = (plane.gaps(model, x, side=side, extent=4.0) for side in (80, 400))
     for found, wanted in zip(coarse, fine, strict=True):
         torch.testing.assert_close(found, wanted, atol=5e-3, rtol=0)
     assert coarse[0].min() > -1e-3
-    there, wanted = (evaluate.log_evidence_2d(model, x, s, 4.0) for s in (80, 1600))
+    there, wanted = (evaluate.log_evidence_2d(model, x, s, 4.0) for s in (80, 800))
     assert (there - wanted).abs().max() > 0.1, "a coarse cell is narrow enough: no power"
     with torch.no_grad():
         exact = wanted - plane._elbo(model, x, model.encode(x))

@@ -18,7 +18,7 @@ from vaelib.model import VAE
 from vaelib.objective import importance_bound
 
 LIK = Bernoulli()
-ZOOM = 60  # fine cells on a side of the window around one posterior
+ZOOM = 40  # fine cells on a side of the window around one posterior
 REACH = 6  # half a side of the window, in standard deviations of the q found on the coarse grid
 
 
@@ -32,7 +32,7 @@ def gaps(
     log p(x, z), so the best one is searched for each image, by gradient from the posterior's
     highest cell. A posterior may be narrower than a cell: the search goes on in a window of
     fine cells around it, and these replace the coarse ones below them in log p(x). That
-    resolves posteriors down to a tenth of a coarse cell; the gaps are then exact to about 0.01,
+    resolves posteriors down to an eighth of a coarse cell; the gaps are then exact to about 0.01,
     and the first is not negative beyond that.
     Raises ValueError unless the latent space is a plane.
     """
