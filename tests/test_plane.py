@@ -79,6 +79,8 @@ def test_what_is_measured_of_a_plane_is_what_the_parts_say():
     rungs = [found[f"gap, L = {n}"] for n in (1, 10, 100, 500)]
     for above, below in pairwise(rungs):  # of the same draws: Jensen holds for each image
         assert (above > below).all()
+    _, amortization = plane.gaps(model, x[::16], side=320)
+    torch.testing.assert_close(found["amortization gap"], amortization, atol=1e-3, rtol=0)
     split = found["approximation gap"] + found["amortization gap"]
     terms = evaluate.importance_weights(model, LIK, x[::16], gen(3), n_samples=500)
     error = 2 * terms.std(0) / math.sqrt(500)
