@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "train": {"data", "files", "likelihood", "model", "objective", "pretrained", "runtime"},
     "pretrained": {"files", "model"},
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},
+    "plane": {"data", "evaluate", "gaussian", "likelihood", "model", "objective"},
     "imputation": {"gaussian", "likelihood", "model"},
 }
 DRAWING = {"matplotlib", "matplotlib_inline", "seaborn"}

@@ -3,7 +3,7 @@
     .venv/bin/python tools/ship.py RUN.safetensors NAME
 
 The weights are rounded to float16 first, so the card speaks of what is shipped. Measured on the
-test images of MNIST: `evaluate.measure_2d`, where the latent space is a plane. A model that was
+test images of MNIST: `plane.measure`, where the latent space is a plane. A model that was
 trained on binarized pixels is measured on one fixed drawing of them: its ELBO, and the
 importance-weighted bound of 5,000 samples on 1,000 images drawn from a seed.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaelib import data, evaluate, pretrained
+from vaelib import data, evaluate, plane, pretrained
 from vaelib.likelihood import Bernoulli, binarize
 from vaelib.model import VAE
 from vaelib.objective import importance_bound
@@ -52,7 +52,7 @@ def measure(model: VAE, x: Tensor, *, drawn: bool) -> dict[str, Tensor]:
     gen = generator(SEED)
     lik = Bernoulli()
     if not drawn:
-        found = evaluate.measure_2d(model, x, gen, n_exact=2000, n_costly=1000, side=400)
+        found = plane.measure(model, x, gen, n_exact=2000, n_costly=1000, side=400)
         terms = evaluate.elbo_terms(model, lik, data.mnist().train.pixels, gen)
         found["-ELBO, training images"] = -terms.value()
         found["KL, training images"] = terms.kl

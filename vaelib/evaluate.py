@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaelib.data.common import to_floats
-from vaelib.gaussian import LOG_2PI, Diagonal, FullCovariance, log_standard_normal
-from vaelib.likelihood import Bernoulli, Likelihood
+from vaelib.gaussian import Diagonal, FullCovariance, log_standard_normal
+from vaelib.likelihood import Likelihood
 from vaelib.model import VAE
-from vaelib.objective import Elbo, elbo, importance_bound, log_weights
+from vaelib.objective import Elbo, elbo, log_weights
 
 
 def mean_and_stderr(values: Tensor) -> tuple[float, float]:
@@ -111,79 +111,6 @@ def log_evidence_2d(
             for joint in log_joint_2d(model, pixels, side, extent, batch_size)
         ]
     )
-
-
-def gaps_2d(
-    model: VAE, pixels: Tensor, side: int = 240, extent: float = 5.0, steps: int = 150
-) -> tuple[Tensor, Tensor]:
-    """log p(x) - ELBO split in two: approximation gap, amortization gap, (N,) nats each.
-
-    The first is what the best diagonal Gaussian q leaves, the second what the encoder's q loses
-    to that one (Cremer et al. 2018). On the grid the ELBO of any such q is a weighted sum of
-    log p(x, z), so the best one is searched for each image, by gradient from the posterior's
-    highest cell; a q much narrower than a cell is not resolved. For a 2-D latent space and
-    Bernoulli pixels, as `log_joint_2d`.
-    """
-    cells = grid_2d(side, extent).to(_device(model))
-    ticks = cells[:side, 0]
-    both = []
-    for part in pixels.split(25):
-        joint = torch.cat(list(log_joint_2d(model, part, side, extent)))  # (B, side^2)
-        rows = joint.view(-1, side, side)  # by z_2, z_1
-        with torch.no_grad():
-            q = model.encode(to_floats(part.to(_device(model)), unit_range=True))
-            ours = _elbo_on_grid(rows, ticks, q.mu, q.logvar)
-        best = [cells[joint.argmax(1)], q.logvar.clone()]
-        search = torch.optim.Adam([each.requires_grad_() for each in best], lr=0.05)
-        for _ in range(steps):
-            search.zero_grad()
-            (-_elbo_on_grid(rows, ticks, *best).sum()).backward()
-            search.step()
-        with torch.no_grad():
-            top = torch.maximum(_elbo_on_grid(rows, ticks, *best), ours)
-        log_px = joint.logsumexp(1) + 2 * math.log(2 * extent / side)
-        both.append(torch.stack([log_px - top, top - ours]).cpu())
-    approximation, amortization = torch.cat(both, dim=1)
-    return approximation, amortization
-
-
-def _elbo_on_grid(rows: Tensor, ticks: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
-    """The ELBO of N(mu, diag(exp(logvar))), (B, 2) each, from log p(x, z) (B, side, side)."""
-    squares = (ticks - mu[..., None]) ** 2 * (-logvar).exp()[..., None]
-    w1, w2 = (-0.5 * squares).softmax(-1).unbind(1)
-    entropy = 0.5 * (LOG_2PI + 1 + logvar).sum(-1)
-    return torch.einsum("bi,bij,bj->b", w2, rows, w1) + entropy
-
-
-def measure_2d(
-    model: VAE,
-    pixels: Tensor,
-    generator: torch.Generator,
-    n_exact: int = 500,
-    n_costly: int = 100,
-    side: int = 320,
-) -> dict[str, Tensor]:
-    """All that can be known of a VAE with a 2-D latent space, by name: nats, one an image.
-
-    -ELBO of every image; -log p(x) of about `n_exact`, evenly spread; and of about `n_costly`
-    of those what the importance-weighted bounds with L = 1, 10, 100, 500 samples leave to
-    log p(x), and of every fourth the gap of L = 1 (the ELBO) split as by `gaps_2d`. A sharp map
-    has posteriors as narrow as 0.01: 320 cells a side get the mean of log p(x) to about 0.01.
-    """
-    lik = Bernoulli()
-    exact = pixels[:: max(1, len(pixels) // n_exact)]
-    every = max(1, len(exact) // n_costly)
-    log_px, some = log_evidence_2d(model, exact, side, batch_size=100), exact[::every]
-    found = {
-        "-ELBO": -elbo_terms(model, lik, pixels, generator).value(),
-        "-log p(x)": -log_px,
-    }
-    log_w = importance_weights(model, lik, some, generator, n_samples=500)
-    for n in (1, 10, 100, 500):
-        groups = torch.stack([importance_bound(part) for part in log_w.split(n)])
-        found[f"gap, L = {n}"] = log_px[::every] - groups.mean(0)
-    names = "approximation gap", "amortization gap"
-    return found | dict(zip(names, gaps_2d(model, some[::4], side), strict=True))
 
 
 def grid_2d(side: int, extent: float) -> Tensor:
