@@ -28,7 +28,7 @@ import chapters
 from book_numbers import number_by_file
 from book_tables import ChapterTimes, InventoryTable, LedgerTable
 
-from vaelib import ledger
+from vaelib import ledger, records
 
 # One file with all extensions: from disk, MathJax cannot load any other.
 MATHJAX = "tex-svg-full.js"
@@ -83,7 +83,7 @@ def page_face(run: NotebookNode) -> NotebookNode:
     face = copy.deepcopy(run)
     for cell in face.cells:
         for output in cell.get("outputs", []):
-            for mime in (ledger.MIME, WIDGET_MIME):
+            for mime in (ledger.MIME, records.MIME, WIDGET_MIME):
                 output.get("data", {}).pop(mime, None)
     return face
 
