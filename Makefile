@@ -11,8 +11,9 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 EXTRAS  := --extra book --extra dev
-# Two workers with one thread each: more threads than cores crawl.
-WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+# Two workers with one thread each: more threads than cores crawl. Who is idle takes over what
+# waits for the other, since the long tests stand together.
+WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 # What looks at built pages waits for `make browser`.
 UNIT     = $(WORKERS) tests -m "not book"
 # The limits: 5 minutes a cell, 10 minutes a notebook.
