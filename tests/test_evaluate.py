@@ -8,6 +8,7 @@ import pytest
 import torch
 from linear_gaussian import LinearGaussian
 from scipy import integrate, stats
+from untrained import gray_images, rough_model
 
 from vaelib import evaluate, figures
 from vaelib.gaussian import kl_to_standard
@@ -21,19 +22,6 @@ LIK = Bernoulli()
 
 def gen(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-def rough_model(data_dim=9, scale=2.0, seed=0):
-    """A small VAE whose decoder really bends: its first weights, enlarged."""
-    model = VAE(data_dim, (16,), 2, generator=gen(seed))
-    with torch.no_grad():
-        for p in model.decoder.parameters():
-            p *= scale
-    return model
-
-
-def pictures(n=20, data_dim=9, seed=5):
-    return torch.rand(n, data_dim, generator=gen(seed))
 
 
 # --- the ELBO of a data set -----------------------------------------------------------------
@@ -63,7 +51,7 @@ def test_elbo_terms_have_the_value_of_the_closed_form():
 
 
 def test_results_do_not_depend_on_the_size_of_the_batches():
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     whole, parts = evaluate.encode(model, x), evaluate.encode(model, x, batch_size=7)
     for a, b in zip(whole, parts, strict=True):
         torch.testing.assert_close(a, b)
@@ -82,7 +70,7 @@ def test_bytes_and_unit_values_are_evaluated_alike():
 
 
 def test_nothing_is_recorded_for_gradients_and_nothing_is_changed():
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     before = [p.detach().clone() for p in model.parameters()]
     assert not evaluate.decode(model, LIK, torch.zeros(1, 2)).requires_grad
     assert not evaluate.log_evidence_2d(model, x, side=10).requires_grad
@@ -107,7 +95,7 @@ def test_mean_and_standard_error():
 
 def test_evidence_of_a_decoder_that_ignores_z():
     """log p(x) is then log p(x | any z), but for the prior outside of the grid."""
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     with torch.no_grad():
         model.decoder[0].weight.zero_()
         expected = LIK.log_prob(model.decode(torch.zeros(1, 2)), x)
@@ -120,7 +108,7 @@ def test_evidence_of_a_decoder_that_ignores_z():
 
 def test_evidence_is_that_of_another_quadrature():
     """Simpson's rule in double precision, on the whole plane up to 6 deviations."""
-    model, x = rough_model(data_dim=3), pictures(2, data_dim=3)
+    model, x = rough_model(data_dim=3), gray_images(2, data_dim=3)
     found = evaluate.log_evidence_2d(model, x, side=200, extent=6.0)
     (w1, b1), (w2, b2) = [
         (layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy())
@@ -137,7 +125,7 @@ def test_evidence_is_that_of_another_quadrature():
 
 
 def test_a_finer_grid_changes_nothing():
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     coarse, fine = (evaluate.log_evidence_2d(model, x, side=side) for side in (80, 160))
     assert (coarse - fine).abs().max() < 1e-3
 
@@ -149,7 +137,7 @@ def test_evidence_of_all_black_and_white_images_adds_up_to_one():
 
 
 def test_turning_the_plane_leaves_the_evidence():
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     before = evaluate.log_evidence_2d(model, x, extent=6.0)
     turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
     with torch.no_grad():
@@ -160,7 +148,7 @@ def test_turning_the_plane_leaves_the_evidence():
 
 
 def test_elbo_and_importance_bounds_lie_below_the_evidence_in_order():
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     log_px = evaluate.log_evidence_2d(model, x, side=120, extent=6.0)
     log_w = evaluate.importance_weights(model, LIK, x, gen(), n_samples=6400)
     means, errors = [], []
@@ -177,7 +165,7 @@ def test_elbo_and_importance_bounds_lie_below_the_evidence_in_order():
 
 def test_a_grid_needs_a_plane():
     with pytest.raises(ValueError, match="needs a 2-D latent space, this model has 3"):
-        evaluate.log_evidence_2d(VAE(9, (4,), 3), pictures())
+        evaluate.log_evidence_2d(VAE(9, (4,), 3), gray_images())
 
 
 def test_the_grid_is_centered_and_z1_runs_fastest():
@@ -279,7 +267,7 @@ def test_psnr_of_known_errors():
 
 
 def test_ssim_of_equal_images_is_one_and_of_flat_ones_the_formula():
-    x = pictures(3, 144)
+    x = gray_images(3, 144)
     assert evaluate.ssim(x, x, 12).tolist() == pytest.approx([1] * 3, abs=1e-5)
     a, b = torch.full((1, 144), 0.3), torch.full((1, 144), 0.6)
     c1 = 0.01**2
@@ -289,7 +277,7 @@ def test_ssim_of_equal_images_is_one_and_of_flat_ones_the_formula():
 
 def test_ssim_window_by_window():
     """The formula with explicit sums at each place, in double precision."""
-    x, y = pictures(2, 14 * 14).double(), pictures(2, 14 * 14, seed=6).double()
+    x, y = gray_images(2, 14 * 14).double(), gray_images(2, 14 * 14, seed=6).double()
     ticks = np.arange(11) - 5
     w = np.exp(-(ticks[:, None] ** 2 + ticks**2) / (2 * 1.5**2))
     w /= w.sum()

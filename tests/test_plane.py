@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from untrained import gray_images, rough_model
 
 from vaelib import evaluate, plane
 from vaelib.gaussian import Diagonal
@@ -15,15 +16,6 @@ torch.set_num_threads(1)
 LIK = plane.LIK
 
 
-def rough_model(data_dim=9, scale=2.0, seed=0):
-    """A small VAE whose decoder really bends: its first weights, enlarged."""
-    model = VAE(data_dim, (16,), 2, generator=gen(seed))
-    with torch.no_grad():
-        for p in model.decoder.parameters():
-            p *= scale
-    return model
-
-
 def sharp_model(data_dim=400):
     """Logits linear in z and steep: posteriors of one mode, far narrower than a coarse cell."""
     model = VAE(data_dim, (), 2, generator=gen(3))
@@ -32,12 +24,8 @@ def sharp_model(data_dim=400):
     return model
 
 
-def pictures(n=20, data_dim=9, seed=5):
-    return torch.rand(n, data_dim, generator=gen(seed))
-
-
 def test_the_gap_is_split_exactly_and_a_worse_encoder_only_widens_its_own_part():
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     fine = {"side": 160, "extent": 6.0}
     log_px = evaluate.log_evidence_2d(model, x, **fine)
     approximation, amortization = plane.gaps(model, x, **fine)
@@ -56,7 +44,7 @@ def test_the_gap_is_split_exactly_and_a_worse_encoder_only_widens_its_own_part()
 
 def test_a_posterior_that_is_such_a_gaussian_leaves_no_approximation_gap():
     """A decoder that ignores z: the posterior is the prior, and the encoder's KL is the gap."""
-    model, x = rough_model(), pictures()
+    model, x = rough_model(), gray_images()
     with torch.no_grad():
         model.decoder[0].weight.zero_()
         model.encoder[-1].bias[:2] += 1.0
@@ -68,7 +56,7 @@ def test_a_posterior_that_is_such_a_gaussian_leaves_no_approximation_gap():
 
 
 def test_what_is_measured_of_a_plane_is_what_the_parts_say():
-    model, x = rough_model(), pictures(40)
+    model, x = rough_model(), gray_images(40)
     found = plane.measure(model, x, gen(0), n_exact=20, n_costly=10)
     assert {name: len(values) for name, values in found.items()} == {
         "-ELBO": 40, "-log p(x)": 20, "gap, L = 1": 10, "gap, L = 10": 10, "gap, L = 100": 10,
@@ -120,4 +108,4 @@ def test_the_best_gaussian_of_a_gaussian_has_its_center_and_its_precision():
 
 def test_gaps_need_a_plane():
     with pytest.raises(ValueError, match="needs a 2-D latent space, this model has 3"):
-        plane.gaps(VAE(9, (4,), 3), pictures())
+        plane.gaps(VAE(9, (4,), 3), gray_images())

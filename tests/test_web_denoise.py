@@ -1,23 +1,17 @@
 """The mending desk: small weights that do what the networks do, and a search that finds the top."""
 
 import base64
-from itertools import pairwise
 
 import numpy as np
 import pytest
 from scipy.ndimage import median_filter
 from scipy.optimize import minimize
+from untrained import layers
 
 from vaelib.web import png
 from vaelib.web.denoise import GAPS, answers, best_z, mending_desk, pack
 
 SIDE, M = 8, 3
-
-
-def layers(rng, sizes):
-    return [
-        (rng.normal(0, np.sqrt(2 / a), (b, a)), rng.normal(0, 0.2, b)) for a, b in pairwise(sizes)
-    ]
 
 
 @pytest.fixture(scope="module")

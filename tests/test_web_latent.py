@@ -3,10 +3,10 @@
 import base64
 import io
 import re
-from itertools import pairwise
 
 import numpy as np
 import pytest
+import untrained
 from PIL import Image
 
 from vaelib.web.latent import latent_explorer, pack, unpack_and_decode
@@ -16,13 +16,8 @@ EXTENT = 3.5
 
 def decoder_layers(sizes=(2, 64, 128, 400), seed=0):
     """A decoder that bends: He's weights, and a last layer whose pixels reach black and white."""
-    rng = np.random.default_rng(seed)
-    layers = [
-        (rng.normal(0, np.sqrt(2 / n_in), (n_out, n_in)), rng.normal(0, 0.3, n_out))
-        for n_in, n_out in pairwise(sizes)
-    ]
-    layers[-1] = (1.5 * layers[-1][0], layers[-1][1] - 2)
-    return layers
+    *lower, (weight, bias) = untrained.layers(np.random.default_rng(seed), sizes, bias_std=0.3)
+    return [*lower, (1.5 * weight, bias - 2)]
 
 
 def plain(layers, z):

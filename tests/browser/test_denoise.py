@@ -1,20 +1,13 @@
 """The mending desk in a browser: Python's numbers, gaps rubbed in by hand, themes and widths."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from looking import WIDTHS, assert_fits, assert_follows_theme, said
+from untrained import layers
 
 from vaelib.web.denoise import LEVELS, answers, mending_desk
 
 pytestmark = pytest.mark.browser
-
-
-def layers(rng, sizes):
-    return [
-        (rng.normal(0, np.sqrt(2 / a), (b, a)), rng.normal(0, 0.2, b)) for a, b in pairwise(sizes)
-    ]
 
 
 @pytest.fixture(scope="module")
