@@ -78,10 +78,7 @@ def test_a_recorded_table_is_shown_below_and_says_so(folder):
     assert "20.00" in here
     assert "21.50" in kept
     assert "command make record CHAPTER=1" in kept
-    assert shown.recorded.value("VAE", "0.8") == 12.0
-    assert shown.here.value("VAE", "0.1") == 20.0
-    with pytest.raises(KeyError):
-        shown.here.value("VAE", "0.2")
+    assert shown.recorded.rows == {"VAE": [21.5, 12.0]}
 
 
 def test_the_thesis_profile_shows_its_own_run_alone(folder, monkeypatch):

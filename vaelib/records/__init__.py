@@ -60,12 +60,6 @@ class Table:
                 if not isinstance(cell, str) and not all(map(math.isfinite, _numbers(cell))):
                     raise RecordError(f"table {self.id}: row {name!r} holds {cell}, not finite")
 
-    def value(self, row: str, column: str) -> float:
-        """The number in a cell, without its standard error. Raises KeyError."""
-        if column not in self.columns:
-            raise KeyError(column)
-        return _numbers(self.rows[row][list(self.columns).index(column)])[0]
-
 
 @dataclass(frozen=True)
 class Shown:
