@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from vaelib.data.common import to_floats
 from vaelib.gaussian import Diagonal, FullCovariance, log_standard_normal
 from vaelib.likelihood import Likelihood
-from vaelib.model import VAE
+from vaelib.model import Network
 from vaelib.objective import Elbo, elbo, log_weights
 
 
@@ -24,7 +24,7 @@ def mean_and_stderr(values: Tensor) -> tuple[float, float]:
 
 @torch.inference_mode()
 def encode(
-    model: VAE, pixels: Tensor, batch_size: int = 2000, *, unit_range: bool = True
+    model: Network, pixels: Tensor, batch_size: int = 2000, *, unit_range: bool = True
 ) -> Diagonal | FullCovariance:
     """q(z|x) of every example, on the CPU: the pair mu, logvar, (N, M) each, or mu, chol.
 
@@ -35,14 +35,14 @@ def encode(
 
 
 @torch.inference_mode()
-def decode(model: VAE, lik: Likelihood, z: Tensor) -> Tensor:
+def decode(model: Network, lik: Likelihood, z: Tensor) -> Tensor:
     """The mean image of p(x|z) for each z: (..., M) -> (..., D), on the CPU."""
     return lik.mean(model.decode(z.to(_device(model)))).cpu()
 
 
 @torch.inference_mode()
 def elbo_terms(
-    model: VAE,
+    model: Network,
     lik: Likelihood,
     pixels: Tensor,
     generator: torch.Generator,
@@ -60,7 +60,7 @@ def elbo_terms(
 
 @torch.inference_mode()
 def importance_weights(
-    model: VAE,
+    model: Network,
     lik: Likelihood,
     pixels: Tensor,
     generator: torch.Generator,
@@ -79,7 +79,7 @@ def importance_weights(
 
 @torch.inference_mode()
 def log_joint_2d(
-    model: VAE, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
+    model: Network, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
 ) -> Iterator[Tensor]:
     """log p(x, z) at the cells of `grid_2d` for a VAE with Bernoulli pixels, batch by batch.
 
@@ -97,7 +97,7 @@ def log_joint_2d(
 
 
 def log_evidence_2d(
-    model: VAE, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
+    model: Network, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
 ) -> Tensor:
     """log p(x) itself, by quadrature over [-extent, extent]^2 in side x side cells: (N,) nats.
 
@@ -197,15 +197,15 @@ def resampled_means(values: Tensor, n: int, generator: torch.Generator) -> Tenso
     return torch.tensordot(counts.to(values), values, dims=([1], [values.dim() - 1])) / size
 
 
-def _device(model: VAE) -> torch.device:
+def _device(model: Network) -> torch.device:
     return next(model.parameters()).device
 
 
-def _batches(model: VAE, pixels: Tensor, batch_size: int, unit_range: bool) -> Iterator[Tensor]:
+def _batches(model: Network, pixels: Tensor, batch_size: int, unit_range: bool) -> Iterator[Tensor]:
     for part in pixels.split(batch_size):
         yield to_floats(part.to(_device(model)), unit_range=unit_range)
 
 
-def _noise(model: VAE, x: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
+def _noise(model: Network, x: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
     shape = (n_samples, len(x), model.latent_dim)
     return torch.randn(shape, generator=generator, device=generator.device).to(x.device)

@@ -64,6 +64,26 @@ class Gaussian:
         return out
 
 
+@dataclass(frozen=True)
+class ScaledGaussian:
+    """A Gaussian whose decoder also says the noise: `out` (..., B, D + 1) ends in log sigma_x.
+
+    With sigma_x learned, its best value is the root of the mean squared error, and the weight
+    between log p(x|z) and KL is no longer set by hand: the sigma-VAE of Rybkin et al. (2021).
+    """
+
+    unit_range: ClassVar[bool] = False
+
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        """(..., B, D + 1), (B, D) -> (..., B)."""
+        mean, log_sigma = out[..., :-1], out[..., -1]
+        squares = ((x - mean) ** 2).sum(-1) * torch.exp(-2 * log_sigma)
+        return -0.5 * (mean.shape[-1] * (LOG_2PI + 2 * log_sigma) + squares)
+
+    def mean(self, out: Tensor) -> Tensor:
+        return out[..., :-1]
+
+
 def binarize(x: Tensor, generator: torch.Generator) -> Tensor:
     """Each pixel 1 with probability its gray value: data that a Bernoulli does describe."""
     noise = torch.rand(x.shape, generator=generator, device=generator.device)

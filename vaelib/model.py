@@ -81,11 +81,7 @@ class VAE(nn.Module):
 
         A `Diagonal` is the pair mu, logvar, a `FullCovariance` the pair mu, chol.
         """
-        if x.shape[-1] != self.data_dim:
-            raise ValueError(
-                f"the encoder got x of shape {tuple(x.shape)}, expected (..., {self.data_dim}): "
-                "flatten the images first."
-            )
+        _check_width(x, self.data_dim)
         out = self.encoder(x)
         mu, logvar, below = out.tensor_split((self.latent_dim, 2 * self.latent_dim), dim=-1)
         if self.full_covariance:
@@ -95,6 +91,85 @@ class VAE(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """(..., M) -> the raw output (..., D): logits or means, as the likelihood reads them."""
         return self.decoder(z)
+
+
+class ConvVAE(nn.Module):
+    """A convolutional VAE for images of `shape` (C, H, W), flat outside as (B, C H W).
+
+    Each entry of `channels` halves the sides on the way in, and doubles them on the way out;
+    a linear layer between the last of them and the latent space, as in a `VAE`. The decoder
+    gives the mean image, and behind its D values log sigma_x where it learns the noise of the
+    pixels, one number for all of them: `likelihood.ScaledGaussian` reads both.
+    Raises ValueError for sides that cannot be halved so often.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        channels: Sequence[int],
+        latent_dim: int,
+        generator: torch.Generator | None = None,
+        *,
+        learn_sigma: bool = True,
+    ):
+        super().__init__()
+        n_color, height, width = shape
+        factor = 2 ** len(channels)
+        if not channels or height % factor or width % factor:
+            raise ValueError(
+                f"images of {height} x {width} cannot be halved once for each of "
+                f"{len(channels)} entries of channels: expected one or more of them, and sides "
+                f"that are multiples of {factor}"
+            )
+        self.shape, self.channels, self.latent_dim = tuple(shape), tuple(channels), latent_dim
+        self.data_dim, self.learn_sigma = math.prod(shape), learn_sigma
+        inner = channels[-1], height // factor, width // factor
+        outward = [*reversed(channels), channels[0]]
+        with _drawing_from(generator):
+            halving = [
+                layer
+                for n_in, n_out in pairwise([n_color, *channels])
+                for layer in (nn.Conv2d(n_in, n_out, 4, 2, 1), nn.SiLU())
+            ]
+            doubling = [
+                layer
+                for n_in, n_out in pairwise(outward)
+                for layer in (nn.ConvTranspose2d(n_in, n_out, 4, 2, 1), nn.SiLU())
+            ]
+            self.encoder = nn.Sequential(
+                *halving, nn.Flatten(), nn.Linear(math.prod(inner), 2 * latent_dim)
+            )
+            self.unfold = nn.Sequential(
+                nn.Linear(latent_dim, math.prod(inner)), nn.SiLU(), nn.Unflatten(1, inner)
+            )
+            self.decoder = nn.Sequential(*doubling, nn.Conv2d(channels[0], n_color, 3, 1, 1))
+        self.log_sigma = nn.Parameter(torch.tensor(math.log(0.1))) if learn_sigma else None
+
+    def encode(self, x: Tensor) -> Diagonal:
+        """q(z|x) for x (B, D). Raises ValueError when x is not (B, D)."""
+        _check_width(x, self.data_dim)
+        images = x.reshape(-1, *self.shape).contiguous(memory_format=torch.channels_last)
+        return Diagonal(*self.encoder(images).chunk(2, dim=-1))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(..., M) -> the mean image (..., D); (..., D + 1) with log sigma_x at the end."""
+        inner = self.unfold(z.reshape(-1, self.latent_dim))
+        out = self.decoder(inner.contiguous(memory_format=torch.channels_last)).flatten(1)
+        out = out.reshape(*z.shape[:-1], self.data_dim)
+        if self.log_sigma is None:
+            return out
+        return torch.cat([out, self.log_sigma.expand(*out.shape[:-1], 1)], dim=-1)
+
+
+Network = VAE | ConvVAE  # what objectives, training and measures take
+
+
+def _check_width(x: Tensor, data_dim: int) -> None:
+    if x.shape[-1] != data_dim:
+        raise ValueError(
+            f"the encoder got x of shape {tuple(x.shape)}, expected (..., {data_dim}): "
+            "flatten the images first."
+        )
 
 
 @contextmanager

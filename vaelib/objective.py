@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelib.gaussian import log_standard_normal
 from vaelib.likelihood import Likelihood
-from vaelib.model import VAE
+from vaelib.model import Network
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Elbo:
         return self.log_lik - beta * self.kl
 
 
-def elbo(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
+def elbo(model: Network, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
     """Estimator B (thesis eq. 4.5): KL in closed form, E_q log p(x|z) by L samples.
 
     x (B, D), eps (L, B, M) standard noise. Returns per-example terms, (B,) each.
@@ -39,7 +39,7 @@ def elbo(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
     return Elbo(log_lik=log_px_z.mean(0), kl=q.kl_to_standard())
 
 
-def log_weights(model: VAE, lik: Likelihood, x: Tensor, eps: Tensor) -> Tensor:
+def log_weights(model: Network, lik: Likelihood, x: Tensor, eps: Tensor) -> Tensor:
     """log p(x, z) - log q(z|x) at z = g(eps, x): (L, B) nats; mean over L: estimator A (4.4)."""
     q = model.encode(x)
     z = q.sample(eps)  # (L, B, M)

@@ -24,10 +24,16 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from vaelib import files
-from vaelib.model import VAE
+from vaelib.model import VAE, ConvVAE, Network
 
 SHIPPED = Path(__file__).parent / "weights"
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
+# What a card says of its network, under the names that the network has for it.
+SIZES = (
+    *("data_dim", "hidden", "latent_dim", "full_covariance", "decoder_hidden", "n_waves"),
+    *("shape", "channels", "learn_sigma"),
+)
+WIDTHS = ("hidden", "decoder_hidden", "shape", "channels")
 LONGEST_HEADER = 10_000_000  # bytes; thousands of tensors need less
 
 
@@ -40,7 +46,8 @@ class Card:
     """What stands beside a file of weights. `metrics` are in nats per example unless they say.
 
     `stderr` and `n_images` belong to the metrics of the same names: the standard error of the
-    mean over so many images. `dtype` is that of the file; `load` gives float32.
+    mean over so many images. `dtype` is that of the file; `load` gives float32. A network with
+    `channels` is a ConvVAE for images of `shape`, one without a VAE.
     """
 
     data: str
@@ -55,15 +62,22 @@ class Card:
     full_covariance: bool = False
     decoder_hidden: tuple[int, ...] = ()
     n_waves: int = 0
+    shape: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    learn_sigma: bool = False
     stderr: Mapping[str, float] = field(default_factory=dict)
     n_images: Mapping[str, int] = field(default_factory=dict)
     date: str = ""
     dtype: str = "float32"
     sha256: str = ""
 
-    def network(self) -> VAE:
+    def network(self) -> Network:
         """The network that the card describes, without memory for its weights."""
         with torch.device("meta"):
+            if self.channels:
+                return ConvVAE(
+                    self.shape, self.channels, self.latent_dim, learn_sigma=self.learn_sigma
+                )
             return VAE(
                 self.data_dim,
                 self.hidden,
@@ -74,7 +88,7 @@ class Card:
             )
 
 
-def save(path: Path, model: VAE, card: Card) -> Card:
+def save(path: Path, model: Network, card: Card) -> Card:
     """Write the weights of `model` and their card; returns the card, completed.
 
     The sizes of the network and the hash are filled in here; the weights are rounded to the
@@ -90,12 +104,7 @@ def save(path: Path, model: VAE, card: Card) -> Card:
     content = serialize(_apart(tensors))
     card = replace(
         card,
-        data_dim=model.data_dim,
-        hidden=tuple(model.hidden),
-        latent_dim=model.latent_dim,
-        full_covariance=model.full_covariance,
-        decoder_hidden=tuple(model.decoder_hidden),
-        n_waves=model.n_waves,
+        **{name: getattr(model, name) for name in SIZES if hasattr(model, name)},
         sha256=hashlib.sha256(content).hexdigest(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +113,7 @@ def save(path: Path, model: VAE, card: Card) -> Card:
     return card
 
 
-def load(path: Path) -> tuple[VAE, Card]:
+def load(path: Path) -> tuple[Network, Card]:
     """The network with its weights, float32 on the CPU and in eval mode, and its card.
 
     Raises WeightsError for a missing card, another hash, and whatever differs from the card:
@@ -120,7 +129,7 @@ def load(path: Path) -> tuple[VAE, Card]:
     return model.eval(), card
 
 
-def shipped(name: str) -> tuple[VAE, Card]:
+def shipped(name: str) -> tuple[Network, Card]:
     """The weights that come with the package under this name, and their card.
 
     Raises WeightsError, with the names there are, when there is none of this name.
@@ -143,14 +152,14 @@ def read_card(path: Path) -> Card:
         if not isinstance(found, dict) or found.keys() != {f.name for f in fields(Card)}:
             raise ValueError("its entries are not those of a card")
         sizes = [found["data_dim"], found["latent_dim"], *found["hidden"]]
-        sizes += found["decoder_hidden"]
+        sizes += [*found["decoder_hidden"], *found["shape"], *found["channels"]]
         if not all(type(n) is int and 0 < n < 2**24 for n in sizes):
             raise ValueError(f"sizes {sizes} of a network are no positive whole numbers")
         if not (type(found["n_waves"]) is int and 0 <= found["n_waves"] < 64):
             raise ValueError(f"{found['n_waves']} is no number of waves")
         if found["dtype"] not in DTYPES:
             raise ValueError(f"dtype {found['dtype']} is none of {', '.join(DTYPES)}")
-        widths = {key: tuple(found[key]) for key in ("hidden", "decoder_hidden")}
+        widths = {key: tuple(found[key]) for key in WIDTHS}
         return Card(**{**found, **widths})
     except FileNotFoundError:
         raise WeightsError(f"{path} is missing: weights are not loaded without a card") from None

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vaelib import runtime
 from vaelib.likelihood import Likelihood
-from vaelib.model import VAE
+from vaelib.model import Network
 from vaelib.objective import constant
 from vaelib.train.checkpoint import CheckpointError, Checkpoints
 from vaelib.train.distributed import Alone
@@ -27,7 +27,7 @@ __all__ = ["CheckpointError", "Checkpoints", "History", "Settings", "fit"]
 
 
 def fit(
-    model: VAE,
+    model: Network,
     lik: Likelihood,
     pixels: Tensor,
     *,

@@ -14,7 +14,6 @@ import torch
 
 from vaelib import pretrained, runtime
 from vaelib.data.common import DataError
-from vaelib.model import VAE
 from vaelib.pretrained import WeightsError
 from vaelib.train import CheckpointError, Checkpoints, History, fit
 from vaelib.train.distributed import ranks
@@ -60,8 +59,7 @@ def _train(asked: argparse.Namespace) -> None:
     folder = asked.out or runtime.cache_dir() / "runs" / f"{asked.preset}-{profile}"
     images = load(preset)
     gen = runtime.generator(asked.seed)
-    sizes = images.train.shape[1], preset.hidden, preset.latent_dim
-    model = VAE(*sizes, generator=gen, **preset.extras)
+    model = preset.network(images.train.shape[1], gen)
     checkpoints = Checkpoints(folder, seconds=asked.every)
     with ranks() as peers:
         first = peers.rank == 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vaelib.data.common import DataError, to_floats, to_unit
 from vaelib.likelihood import Likelihood, binarize
-from vaelib.model import VAE
+from vaelib.model import Network
 from vaelib.objective import elbo
 from vaelib.train.distributed import Alone
 from vaelib.train.history import History, Settings
@@ -24,7 +24,7 @@ WARM_UP = 0.05  # of the time in which the learning rate is annealed
 class Terms(nn.Module):
     """x (B, D), eps (L, B, M) -> E log p(x|z) and KL, (B,) each: estimator B, thesis eq. 4.5."""
 
-    def __init__(self, model: VAE, lik: Likelihood):
+    def __init__(self, model: Network, lik: Likelihood):
         super().__init__()
         self.model, self.lik = model, lik
 
@@ -42,7 +42,7 @@ class Training:
 
     def __init__(
         self,
-        model: VAE,
+        model: Network,
         lik: Likelihood,
         pixels: Tensor,
         settings: Settings,

@@ -1,10 +1,12 @@
-"""The thesis's own settings (listing B.3, appendix C), two of ours, a quick variant of each.
+"""The thesis's own settings (listing B.3, appendix C), four of ours, a quick variant of each.
 
     mnist    784-[512, 256]-2, Bernoulli pixels, 50 epochs, beta to 4
     brain    65536-[1024, 512, 256]-64, healthy slices only, 50 epochs, beta to 1.5
     celeba   49152-[2048, 1024, 512]-256, 100 epochs, beta to 2
     latent-ours       784-[512, 256]-2 with waves of z, beta = 1, an annealed rate
     latent-binarized  784-[300, 300]-40, beta = 1, pixels drawn black or white at every visit
+    brain-ours        convolutions at 128 x 128, 64 latent dimensions, the noise of pixels learned
+    celeba-ours       convolutions at 64 x 64, 128 latent dimensions, the noise of pixels learned
 
 The thesis measures gray and color images on [-1, 1] by their squared error: Gaussian pixels
 with sigma_x^2 = 1/2 there, which is sigma_x = 1/sqrt(8) on the [0, 1] of this package.
@@ -16,10 +18,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from vaelib import data
-from vaelib.likelihood import Bernoulli, Gaussian, Likelihood
+from vaelib.likelihood import Bernoulli, Gaussian, Likelihood, ScaledGaussian
+from vaelib.model import VAE, ConvVAE, Network
 from vaelib.objective import constant, linear_to
 from vaelib.train.history import Settings
 
@@ -35,6 +39,7 @@ class Preset:
     The weight of the KL grows to beta_max as in the thesis, or is `steady` from the start.
     `extras` are further arguments of the VAE. `held_out` training images, the last ones, are
     looked at after each epoch instead of the test images, so that choices can be made on them.
+    With `channels` the network is convolutional, and `hidden` is empty.
     """
 
     data: str
@@ -47,11 +52,42 @@ class Preset:
     steady: bool = False
     held_out: int = 0
     extras: Mapping[str, object] = field(default_factory=dict)
+    channels: tuple[int, ...] = ()
 
     @property
     def beta(self) -> Callable[[int, int], float]:
         """The schedule of the weight."""
         return constant(self.beta_max) if self.steady else linear_to(self.beta_max)
+
+    def network(self, data_dim: int, generator: torch.Generator) -> Network:
+        """An untrained network for images of so many numbers, its weights drawn."""
+        if not self.channels:
+            return VAE(data_dim, self.hidden, self.latent_dim, generator, **self.extras)
+        shape = data_dim // self.size**2, self.size, self.size
+        return ConvVAE(shape, self.channels, self.latent_dim, generator, **self.extras)
+
+
+def _conv(
+    images: str,
+    size: int,
+    channels: tuple[int, ...],
+    latent_dim: int,
+    held_out: int,
+    settings: Settings,
+) -> Preset:
+    """A convolutional model of ours: the ELBO itself, with sigma_x learned."""
+    return Preset(
+        images,
+        size,
+        (),
+        latent_dim,
+        ScaledGaussian(),
+        1.0,
+        settings,
+        steady=True,
+        held_out=held_out,
+        channels=channels,
+    )
 
 
 def _digits(hidden: tuple[int, ...], latent_dim: int, settings: Settings, **more: object) -> Preset:
@@ -106,6 +142,28 @@ PRESETS = {
         Settings(epochs=100, lr=2e-3, binarize=True, anneal=100),
         held_out=137,
     ),
+    ("brain-ours", "thesis"): _conv(
+        "brain",
+        128,
+        (16, 32, 64, 128, 128),
+        64,
+        160,
+        Settings(epochs=60, batch_size=64, lr=1e-3, clip_norm=1e5, anneal=60),
+    ),
+    ("brain-ours", "quick"): _conv(
+        "brain", 64, (8, 16, 32, 32), 16, 160, Settings(epochs=6, batch_size=32, lr=2e-3, anneal=6)
+    ),
+    ("celeba-ours", "thesis"): _conv(
+        "celeba",
+        64,
+        (32, 64, 128, 256),
+        128,
+        500,
+        Settings(epochs=40, batch_size=64, lr=1e-3, clip_norm=1e5, anneal=40),
+    ),
+    ("celeba-ours", "quick"): _conv(
+        "celeba", 32, (16, 32, 64), 32, 500, Settings(epochs=3, batch_size=64, lr=2e-3, anneal=3)
+    ),
 }
 NAMES = tuple(dict.fromkeys(name for name, _ in PRESETS))
 
@@ -127,30 +185,32 @@ def load(preset: Preset) -> Images:
     its place at the same size, and `says` so.
     Raises DataError for a damaged or incomplete data set, never for one that is not there.
     """
+    what, train, test = _load(preset)
+    if not preset.held_out:
+        says = f"{what} ({len(train):,} + {len(test):,} images)"
+        return Images(train.pixels, test.pixels, says)
+    train, kept = train[: -preset.held_out], train[-preset.held_out :]
+    says = f"{what} ({len(train):,} + {len(kept):,} of the training images)"
+    return Images(train.pixels, kept.pixels, says)
+
+
+def _load(preset: Preset) -> tuple[str, data.ImageSet, data.ImageSet]:
+    """What the images are, those to train on, those to test on."""
     if preset.data == "handwritten":
         digits = data.handwritten()
-        if not preset.held_out:
-            return Images(digits.train.pixels, digits.test.pixels, str(digits))
-        train, kept = digits.train.pixels[: -preset.held_out], digits.train[-preset.held_out :]
-        says = f"{digits.name} ({len(train):,} + {len(kept):,} of the training images)"
-        return Images(train, kept.pixels, says)
+        return digits.name, digits.train, digits.test
     place = data.expected_folder()
     if preset.data == "celeba":
         if not data.has_celeba():
-            faces = data.faces(sum(N_FACES), size=preset.size)
-            return _drawn(faces.images, N_FACES[0], f"drawn faces, no celeba in {place}")
+            drawn = data.faces(sum(N_FACES), size=preset.size).images
+            what = f"drawn faces, no celeba in {place}"
+            return what, drawn[: N_FACES[0]], drawn[N_FACES[0] :]
         faces = data.celeba(preset.size)
-        return Images(faces.train.images.pixels, faces.test.images.pixels, str(faces))
+        return faces.name, faces.train.images, faces.test.images
     if not data.has_brain():
-        slices = data.phantoms(sum(N_SLICES), size=preset.size, lesion=None)
-        return _drawn(slices.images, N_SLICES[0], f"phantoms, no brain-tumor-mri in {place}")
+        drawn = data.phantoms(sum(N_SLICES), size=preset.size, lesion=None).images
+        what = f"phantoms, no brain-tumor-mri in {place}"
+        return what, drawn[: N_SLICES[0]], drawn[N_SLICES[0] :]
     slices = data.brain(preset.size)
     train, test = (part[part.labels == 0] for part in (slices.train, slices.test))
-    return Images(
-        train.pixels, test.pixels, f"{slices.name}, healthy ({len(train):,} + {len(test):,} images)"
-    )
-
-
-def _drawn(images: data.ImageSet, n_train: int, what: str) -> Images:
-    train, test = images[:n_train], images[n_train:]
-    return Images(train.pixels, test.pixels, f"{what} ({len(train):,} + {len(test):,} images)")
+    return f"{slices.name}, healthy", train, test
