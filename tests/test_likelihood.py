@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import distributions
 
-from vaelib.likelihood import Bernoulli, Gaussian, binarize
+from vaelib.likelihood import Bernoulli, Gaussian, ScaledGaussian, binarize
 
 torch.set_num_threads(1)
 
@@ -117,3 +117,27 @@ def test_binarization_obeys_its_generator():
     x = torch.full((50, 50), 0.5)
     assert binarize(x, gen(1)).equal(binarize(x, gen(1)))
     assert not binarize(x, gen(1)).equal(binarize(x, gen(2)))
+
+
+def test_a_scaled_gaussian_is_a_gaussian_with_the_sigma_that_stands_last():
+    out, x = draw(3, 4, 7), draw(4, 6, seed=1)
+    found = ScaledGaussian().log_prob(out, x)
+    normal = distributions.Normal(out[..., :-1], out[..., -1:].exp())
+    torch.testing.assert_close(found, normal.log_prob(x).sum(-1))
+    out[..., -1] = math.log(0.3)
+    torch.testing.assert_close(
+        ScaledGaussian().log_prob(out, x), Gaussian(0.3).log_prob(out[..., :-1], x)
+    )
+    assert ScaledGaussian().mean(out).equal(out[..., :-1])
+
+
+def test_the_best_sigma_is_the_root_mean_squared_error():
+    mean, x = draw(50), draw(50, seed=1)
+    log_sigma = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    best = ((x - mean) ** 2).mean().log() / 2
+    for value, flat in ((best.item(), True), (best.item() + 0.1, False)):
+        with torch.no_grad():
+            log_sigma.fill_(value)
+        log_prob = ScaledGaussian().log_prob(torch.cat([mean, log_sigma]), x)
+        (slope,) = torch.autograd.grad(log_prob, log_sigma)
+        assert (slope.abs().item() < 1e-9) == flat

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from vaelib.gaussian import Diagonal, FullCovariance
-from vaelib.likelihood import Bernoulli
-from vaelib.model import VAE, Waves, mlp
+from vaelib.likelihood import Bernoulli, ScaledGaussian
+from vaelib.model import VAE, ConvVAE, Waves, mlp
 from vaelib.train import fit
 
 torch.set_num_threads(1)
@@ -146,6 +146,83 @@ def test_first_weights_are_spread_as_torch_spreads_them():
     layer = VAE(400, (300,), 2, generator=gen(0)).encoder[0]
     largest = layer.weight.abs().max().item() * 20
     assert 0.999 < largest <= 1
+
+
+def conv(generator=None, **more):
+    return ConvVAE((3, 16, 8), (4, 6), 5, generator or gen(), **more)
+
+
+def test_a_convolutional_network_is_flat_outside():
+    model = conv()
+    q = model.encode(torch.rand(7, 3 * 16 * 8))
+    assert q.mu.shape == q.logvar.shape == (7, 5)
+    assert model.decode(torch.randn(4, 7, 5)).shape == (4, 7, 3 * 16 * 8 + 1)
+    assert conv(learn_sigma=False).decode(torch.randn(7, 5)).shape == (7, 3 * 16 * 8)
+
+
+def test_a_convolutional_network_has_the_size_that_can_be_counted():
+    halving = (3 * 4 * 16 + 4) + (4 * 6 * 16 + 6)
+    doubling = (6 * 4 * 16 + 4) + (4 * 4 * 16 + 4) + (4 * 3 * 9 + 3)
+    inner = 6 * 4 * 2
+    linear = inner * 10 + 10 + 5 * inner + inner
+    assert weights(conv()).numel() == halving + doubling + linear + 1
+
+
+def test_each_image_and_each_draw_is_decoded_on_its_own():
+    model, z = conv(), torch.randn(2, 3, 5, generator=gen(1))
+    together = model.decode(z)
+    for i in range(2):
+        for j in range(3):
+            torch.testing.assert_close(model.decode(z[i, j]), together[i, j])
+    x = torch.rand(3, 384, generator=gen(2))
+    torch.testing.assert_close(model.encode(x).mu[1:2], model.encode(x[1:2]).mu)
+
+
+def test_pixels_are_color_by_color_and_row_by_row():
+    """One bright pixel changes what lies near it in its own place, and nothing far away."""
+    model = ConvVAE((1, 16, 16), (4,), 3, gen())
+    z = torch.zeros(1, 3)
+    hook = torch.zeros(1, 4, 8, 8)
+    hook[0, :, 1, 6] = 10
+    plain = model.decoder(torch.zeros(1, 4, 8, 8)).flatten()
+    changed = (model.decoder(hook).flatten() - plain).view(16, 16).abs() > 1e-6
+    rows, columns = changed.nonzero().T
+    assert rows.max() < 8
+    assert columns.min() > 8
+    model.unfold = nn.Sequential(nn.Flatten(), nn.Linear(3, 256), nn.Unflatten(1, (4, 8, 8)))
+    with torch.no_grad():
+        model.unfold[1].weight.zero_()
+        model.unfold[1].bias.copy_(hook.flatten())
+    torch.testing.assert_close(model.decode(z)[0, :-1], model.decoder(hook).flatten())
+
+
+def test_the_noise_of_the_pixels_is_learned():
+    """Images of pure noise: the best decoder is their mean, and sigma_x their deviation."""
+    sigma = 0.3
+    x = 0.5 + sigma * torch.randn(256, 64, generator=gen(3))
+    g = gen(0)
+    model = ConvVAE((1, 8, 8), (4, 4), 2, g)
+    fit(model, ScaledGaussian(), x, epochs=60, batch_size=32, lr=2e-2, generator=g)
+    found = model.log_sigma.exp().item()
+    assert abs(found - 0.1) > 0.1, "it is where it started"
+    # sd of the estimate 0.0017; the bias that matters is what 2 latent dimensions can explain
+    assert found == pytest.approx(sigma, abs=0.02)
+
+
+@pytest.mark.parametrize(("shape", "channels"), [((1, 12, 16), (4, 4, 4)), ((1, 8, 8), ())])
+def test_sides_that_cannot_be_halved_are_refused(shape, channels):
+    with pytest.raises(ValueError, match=r"cannot be halved once .* multiples of"):
+        ConvVAE(shape, channels, 2)
+
+
+def test_convolutions_refuse_images_that_are_not_flat():
+    with pytest.raises(ValueError, match=r"expected \(\.\.\., 384\): flatten"):
+        conv().encode(torch.zeros(2, 3, 16, 8))
+
+
+def test_first_weights_of_convolutions_come_from_the_generator():
+    assert weights(conv(gen(5))).equal(weights(conv(gen(5))))
+    assert not weights(conv(gen(5))).equal(weights(conv(gen(6))))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")

@@ -16,7 +16,7 @@ import vaelib
 from vaelib import data, pretrained
 from vaelib.evaluate import elbo_terms, mean_and_stderr
 from vaelib.likelihood import Bernoulli, binarize
-from vaelib.model import VAE
+from vaelib.model import VAE, ConvVAE
 from vaelib.pretrained import Card, WeightsError, load, save
 
 CARD = Card(
@@ -65,6 +65,28 @@ def test_a_network_with_a_shape_of_its_own_comes_back(path):
     assert (card.decoder_hidden, card.n_waves) == ((5,), 2)
     z = torch.randn(5, 3)
     assert load(path)[0].decode(z).equal(model.decode(z))
+
+
+@pytest.mark.parametrize("learn_sigma", [False, True])
+def test_a_convolutional_network_comes_back(path, learn_sigma):
+    model = ConvVAE((3, 16, 8), (4, 6), 5, learn_sigma=learn_sigma)
+    card = save(path, model, CARD)
+    assert (card.shape, card.channels, card.hidden) == ((3, 16, 8), (4, 6), ())
+    again, read = load(path)
+    assert read == card
+    assert isinstance(again, ConvVAE)
+    assert again.learn_sigma == learn_sigma
+    z = torch.randn(5, 5)
+    assert again.decode(z).equal(model.decode(z))
+
+
+@pytest.mark.parametrize("wrong", [{"channels": [4, 0]}, {"shape": [3, 16]}, {"shape": [3, 15, 8]}])
+def test_a_card_of_an_impossible_convolution_is_refused(path, wrong):
+    save(path, ConvVAE((3, 16, 8), (4, 6), 5), CARD)
+    card = json.loads(pretrained.card_path(path).read_text())
+    pretrained.card_path(path).write_text(json.dumps({**card, **wrong}))
+    with pytest.raises(WeightsError, match=r"noise\.json"):
+        load(path)
 
 
 def test_half_precision_is_half_the_file_and_loads_as_float32(path, model):

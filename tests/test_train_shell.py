@@ -132,6 +132,34 @@ def test_a_preset_whose_data_is_not_there_learns_from_drawn_images(
     assert (x_hat - x).square().mean() < (mean - x).square().mean()
 
 
+@pytest.mark.parametrize("name", ["brain-ours", "celeba-ours"])
+def test_our_networks_learn_from_drawn_images_and_keep_some_to_judge_by(
+    name, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(presets, "N_SLICES", (300, 60))
+    monkeypatch.setattr(presets, "N_FACES", (300, 60))
+    monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
+    monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
+    preset = presets.PRESETS[name, "quick"]
+    settings = replace(preset.settings, epochs=60, anneal=60, batch_size=20)
+    short = replace(preset, size=32, held_out=50, settings=settings)
+    monkeypatch.setitem(presets.PRESETS, (name, "quick"), short)
+    assert main([name, "--profile", "quick"]) == 0
+    assert f"in {tmp_path} (250 + 50 of the training images)" in capsys.readouterr().out
+    model, card = pretrained.load(
+        tmp_path / "cache" / "runs" / f"{name}-quick" / f"{name}-quick.safetensors"
+    )
+    assert (card.channels, card.shape[1:]) == (preset.channels, (32, 32))
+    assert "ELBO, held-out images" in card.metrics
+    images = presets.load(short)
+    assert (len(images.train), len(images.validation)) == (250, 50)
+    assert not set(map(bytes, images.train.numpy())) & set(map(bytes, images.validation.numpy()))
+    x, mean = to_unit(images.validation), to_unit(images.train).mean(0)
+    with torch.no_grad():
+        x_hat = preset.lik.mean(model.decode(model.encode(x)[0]))
+    assert (x_hat - x).square().mean() < (mean - x).square().mean()
+
+
 @pytest.mark.parametrize("name", ["brain", "celeba"])
 def test_incomplete_data_is_one_message_and_nothing_is_drawn(name, tmp_path, capsys):
     (tmp_path / "celeba").mkdir()

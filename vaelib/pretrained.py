@@ -121,7 +121,10 @@ def load(path: Path) -> tuple[Network, Card]:
     """
     card = read_card(card_path(path))
     tensors, _ = read_tensors(path, card.sha256)
-    model = card.network()
+    try:
+        model = card.network()
+    except ValueError as problem:
+        raise WeightsError(f"{card_path(path)} describes no network: {problem}") from problem
     _compare(path, tensors, model.state_dict(), DTYPES[card.dtype])
     # copies of their own: a slice of the file may lie at any address
     floats = {name: value.float() for name, value in _apart(tensors).items()}
