@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "objective": {"gaussian", "likelihood", "model"},
     "train": {"data", "files", "likelihood", "model", "objective", "pretrained", "runtime"},
     "pretrained": {"files", "model"},
+    "detection": set(),
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},
     "plane": {"data", "evaluate", "gaussian", "likelihood", "model", "objective"},
     "imputation": {"gaussian", "likelihood", "model"},

@@ -1,0 +1,109 @@
+"""How well a score tells ill from healthy, and a map its lesion from the rest.
+
+A score is a number an image, larger where the image looks more anomalous. `healthy` and `ill`
+are the scores of the two groups, (..., H) and (..., I): leading axes are several scores of the
+same images, which a resampling must keep together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy import ndarray
+
+Statistic = Callable[[ndarray, ndarray], float]
+
+
+def auroc(healthy: ndarray, ill: ndarray) -> float:
+    """P(ill score > healthy score) + P(equal) / 2: the area under the ROC curve, (H,), (I,).
+
+    Raises ValueError for an empty group and for a score that is not finite.
+    """
+    from scipy.stats import rankdata
+
+    scores = _both(healthy, ill)
+    ranks = rankdata(scores)[len(healthy) :]
+    return float((ranks.mean() - (len(ill) + 1) / 2) / len(healthy))
+
+
+def average_precision(healthy: ndarray, ill: ndarray) -> float:
+    """Precision, averaged over the ill by falling score. Its chance level is the share of ill."""
+    from sklearn.metrics import average_precision_score
+
+    scores = _both(healthy, ill)
+    return float(average_precision_score(np.repeat([0, 1], [len(healthy), len(ill)]), scores))
+
+
+def resampled(
+    statistic: Statistic, healthy: ndarray, ill: ndarray, rng: np.random.Generator, n: int = 500
+) -> ndarray:
+    """The statistic of n bootstrap samples, drawn with replacement in each group: (n, ...).
+
+    All leading rows share the draws, so that a difference of two scores keeps its pairing.
+    """
+    rows_h, rows_i = np.atleast_2d(healthy), np.atleast_2d(ill)
+    out = np.empty((n, len(rows_h)))
+    for sample in out:
+        h = rng.integers(rows_h.shape[1], size=rows_h.shape[1])
+        i = rng.integers(rows_i.shape[1], size=rows_i.shape[1])
+        sample[:] = [statistic(a[h], b[i]) for a, b in zip(rows_h, rows_i, strict=True)]
+    return out.reshape(n, *np.shape(healthy)[:-1])
+
+
+def measured(
+    statistic: Statistic, healthy: ndarray, ill: ndarray, rng: np.random.Generator, n: int = 500
+) -> tuple[float, float]:
+    """The statistic of one score and its bootstrap standard error over images."""
+    return statistic(healthy, ill), float(resampled(statistic, healthy, ill, rng, n).std(ddof=1))
+
+
+def dice(found: ndarray, masks: ndarray) -> ndarray:
+    """2 |A and B| / (|A| + |B|) of pairs of masks (..., D) bool: (...); 1 where both are empty."""
+    both = (found & masks).sum(-1)
+    sizes = found.sum(-1) + masks.sum(-1)
+    return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), 1.0)
+
+
+def best_threshold(maps: ndarray, masks: ndarray, n: int = 200) -> float:
+    """The threshold with the largest mean Dice of maps (N, D) against masks (N, D) bool.
+
+    One for all images, out of n quantiles of the maps: to be chosen on validation images, and
+    used on others. Raises ValueError unless some pixel is in a mask.
+    """
+    if not masks.any():
+        raise ValueError("no pixel of the masks is in a lesion: there is nothing to choose by")
+    levels = np.quantile(maps, np.linspace(0.5, 1, n, endpoint=False))
+    means = [dice(maps > level, masks).mean() for level in levels]
+    return float(levels[int(np.argmax(means))])
+
+
+def pixel_scores(statistic: Statistic, maps: ndarray, masks: ndarray, inside: ndarray) -> ndarray:
+    """The statistic within each image, lesion against the rest of the head: (N,).
+
+    maps (N, D), masks and `inside` (N, D) bool; nan where an image has only one of the two.
+    The mean over images and its standard error are over images, as pixels are not independent.
+    """
+    out = np.full(len(maps), np.nan)
+    for i, (values, mask, head) in enumerate(zip(maps, masks, inside, strict=True)):
+        ill, rest = values[mask & head], values[~mask & head]
+        if len(ill) and len(rest):
+            out[i] = statistic(rest, ill)
+    return out
+
+
+def depth(inside: ndarray, side: int) -> ndarray:
+    """How far each pixel lies inside its region, in pixels: (N, D) bool -> (N, D), 0 outside."""
+    from scipy.ndimage import distance_transform_edt
+
+    images = inside.reshape(-1, side, side)
+    return np.stack([distance_transform_edt(image) for image in images]).reshape(inside.shape)
+
+
+def _both(healthy: ndarray, ill: ndarray) -> ndarray:
+    if not len(healthy) or not len(ill):
+        raise ValueError(f"{len(healthy)} healthy and {len(ill)} ill scores: both are needed")
+    scores = np.concatenate([healthy, ill])
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores are not finite")
+    return scores
