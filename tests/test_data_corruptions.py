@@ -82,3 +82,31 @@ def test_quadrants_are_added_one_by_one():
 def test_what_makes_no_sense_is_refused(ask):
     with pytest.raises(DataError, match="expected"):
         ask(generator(0))
+
+
+def test_coarse_noise_spoils_tissue_in_patches_and_leaves_black_alone():
+    x = torch.full((400, 16, 16), 0.5)
+    x[:, :, :4] = 0
+    spoiled = c.coarse_noise(x.flatten(1), (1, 16, 16), 0.2, generator(0)).view(-1, 16, 16)
+    change = spoiled - x
+    assert change[:, :, :4].abs().max() == 0
+    assert spoiled.min() >= 0
+    assert spoiled.max() <= 1
+    alone = (change.abs().amax((1, 2)) == 0).float().mean().item()
+    # a fifth is left alone, and so is an image none of whose 4 coarse places is struck: 0.7^4
+    expected = 0.2 + 0.8 * 0.7**4
+    assert abs(alone - expected) < 6 * math.sqrt(expected * (1 - expected) / len(x))
+    assert change.mean().abs() < 6 * change.mean((1, 2)).std() / math.sqrt(len(x)), "no bias"
+    touched = change[change.abs().amax((1, 2)) > 0][:, 8:, 4:]
+    rough = (touched[:, 1:] - touched[:, :-1]).abs().mean()
+    assert rough < 0.5 * touched.abs().mean(), "patches, not grains"
+
+
+def test_coarse_noise_obeys_its_generator_and_its_strength():
+    x = torch.full((50, 64), 0.5)
+    one, two, other = (c.coarse_noise(x, (1, 8, 8), 0.2, generator(s)) for s in (1, 1, 2))
+    assert one.equal(two)
+    assert not one.equal(other)
+    assert c.coarse_noise(x, (1, 8, 8), 0.0, generator(1)).equal(x)
+    with pytest.raises(DataError, match="noise_std is -1"):
+        c.coarse_noise(x, (1, 8, 8), -1, generator(1))

@@ -228,3 +228,20 @@ def test_one_epoch_has_weight_one():
 
 def test_constant_is_constant():
     assert {constant(0.5)(epoch, 9) for epoch in range(9)} == {0.5}
+
+
+def test_the_encoder_may_see_a_spoiled_image_and_pays_the_divergence(exact):
+    """q(z|x + noise) has the right variance and the wrong mean: the bound is lower by its KL."""
+    x = exact.draw(6)
+    seen = exact.draw(6, seed=2)
+    with torch.no_grad():
+        right, wrong = exact.model.encode(x), exact.model.encode(seen)
+        terms = elbo(exact.model, exact.lik, x, noise(1, 6), seen)
+        each = torch.stack(
+            [elbo(exact.model, exact.lik, x, noise(1, 6, seed=s), seen).value() for s in range(400)]
+        )
+    torch.testing.assert_close(terms.kl, wrong.kl_to_standard())
+    away = 0.5 * ((wrong.mu - right.mu) ** 2 / right.logvar.exp()).sum(-1)
+    error = each.std(0) / 20
+    assert ((each.mean(0) - (exact.log_evidence(x) - away)).abs() < 6 * error).all()
+    assert (away > 12 * error).any(), "the test has no power"

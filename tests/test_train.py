@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from vaelib.data import DataError, digits
+from vaelib.data import DataError, digits, phantoms, to_unit
+from vaelib.data.corruptions import coarse_noise
 from vaelib.evaluate import elbo_terms, encode
-from vaelib.likelihood import Bernoulli, Gaussian
-from vaelib.model import VAE
+from vaelib.likelihood import Bernoulli, Gaussian, ScaledGaussian
+from vaelib.model import VAE, ConvVAE
 from vaelib.objective import constant, linear_to
 from vaelib.train import fit
 
@@ -293,3 +294,35 @@ def test_training_beats_the_mean_image_on_cuda(small_digits):
     fit(model, LIK, train.pixels, epochs=40, batch_size=128, lr=3e-3, generator=g)
     score = elbo_terms(model, LIK, test.pixels, gen(1), n_samples=10).value().mean()
     assert score > mean_image_score(train.x, test.x).mean()
+
+
+def test_coarse_noise_is_for_the_encoder_only_and_obeys_the_seed():
+    """What is learned are the clean images: noise in the target would raise sigma_x."""
+    pixels = to_unit(phantoms(200, size=16, lesion=None).images.pixels)
+
+    def run(std):
+        g = gen(0)
+        model = ConvVAE((1, 16, 16), (8, 8), 4, g)
+        log = fit(
+            model, ScaledGaussian(), pixels, epochs=60, batch_size=20, lr=5e-3, generator=g,
+            coarse_noise=std,
+        )  # fmt: skip
+        return model, log
+
+    (plain, _), (one, log_one), (_, log_two) = run(0.0), run(0.3), run(0.3)
+    assert log_one.elbo.equal(log_two.elbo)
+    spoiled = coarse_noise(pixels, (1, 16, 16), 0.3, gen(1))
+    with torch.no_grad():
+        found = [
+            (model.decode(model.encode(spoiled).mu)[:, :-1] - pixels).square().mean()
+            for model in (one, plain)
+        ]
+    assert found[0] < 0.9 * found[1], "it did not learn to take the noise away"
+
+
+def test_coarse_noise_needs_images_with_a_shape():
+    with pytest.raises(DataError, match="knows the shape"):
+        fit(
+            VAE(9, (4,), 2), LIK, torch.rand(20, 9), epochs=1, batch_size=5, generator=gen(),
+            coarse_noise=0.1,
+        )  # fmt: skip

@@ -29,12 +29,16 @@ class Elbo:
         return self.log_lik - beta * self.kl
 
 
-def elbo(model: Network, lik: Likelihood, x: Tensor, eps: Tensor) -> Elbo:
+def elbo(
+    model: Network, lik: Likelihood, x: Tensor, eps: Tensor, seen: Tensor | None = None
+) -> Elbo:
     """Estimator B (thesis eq. 4.5): KL in closed form, E_q log p(x|z) by L samples.
 
-    x (B, D), eps (L, B, M) standard noise. Returns per-example terms, (B,) each.
+    x (B, D), eps (L, B, M) standard noise. Returns per-example terms, (B,) each. The encoder
+    may be given something else than x: `seen` (B, D), a spoiled x. Whatever q it makes of it,
+    the terms are those of a lower bound of log p(x).
     """
-    q = model.encode(x)
+    q = model.encode(x if seen is None else seen)
     log_px_z = lik.log_prob(model.decode(q.sample(eps)), x)  # (L, B)
     return Elbo(log_lik=log_px_z.mean(0), kl=q.kl_to_standard())
 

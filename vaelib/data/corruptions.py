@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vaelib.data.common import DataError
 
+BLACK = 0.05  # brighter is tissue
 BLOCKS = ("left", "right", "top", "bottom")
 
 
@@ -34,6 +36,35 @@ def salt_and_pepper(x: Tensor, amount: float, generator: torch.Generator) -> Ten
     struck = torch.rand(x.shape, generator=generator) < _share(amount)
     salt = torch.rand(x.shape, generator=generator) < 0.5
     return torch.where(struck.to(x.device), salt.to(x), x)
+
+
+def coarse_noise(
+    x: Tensor, shape: tuple[int, ...], noise_std: float, generator: torch.Generator
+) -> Tensor:
+    """Patches of tissue brightened and darkened, as no healthy tissue is: x (B, D) of `shape`.
+
+    Noise of an eighth of the image's resolution, interpolated, in about a third of the image,
+    where the image is not black; with a strength of its own for each image, up to 2 noise_std,
+    and none for a fifth of them. Clipped to [0, 1]. What a denoising model learns from it is
+    in the manner of Kascenas et al. (2022). Raises DataError for a negative or infinite noise_std.
+    """
+    if not 0 <= noise_std < float("inf"):
+        raise DataError(f"noise_std is {noise_std}, expected a finite number from 0")
+    device = generator.device
+    n, height, width = len(x), *shape[-2:]
+    coarse = n, 1, max(1, height // 8), max(1, width // 8)
+
+    def fine(values: Tensor) -> Tensor:
+        size = height, width
+        return F.interpolate(values, size=size, mode="bilinear", align_corners=False)
+
+    strength = 2 * noise_std * torch.rand(n, 1, 1, 1, generator=generator, device=device)
+    strength = strength * (torch.rand(n, 1, 1, 1, generator=generator, device=device) < 0.8)
+    noise = fine(torch.randn(coarse, generator=generator, device=device) * strength)
+    where = fine((torch.rand(coarse, generator=generator, device=device) < 0.3).float())
+    images = x.view(n, *shape)
+    spoiled = images + (noise * where).to(x) * (images > BLACK)
+    return spoiled.clamp(0, 1).flatten(1)
 
 
 def random_mask(shape: tuple[int, ...], missing: float, generator: torch.Generator) -> Tensor:

@@ -43,6 +43,7 @@ def fit(
     tf32: bool = False,
     binarize: bool = False,
     anneal: int = 0,
+    coarse_noise: float = 0.0,
     validation: Tensor | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool | int = False,
@@ -62,8 +63,9 @@ def fit(
     `ranks` are the processes that share the batches, this one alone when left out.
 
     Raises DataError for fewer images than a batch, for values that the likelihood has no meaning
-    for (outside [0, 1] if it is Bernoulli, not finite if it is Gaussian), and for `binarize`
-    with a likelihood that isn't one of two-valued pixels; FloatingPointError at
+    for (outside [0, 1] if it is Bernoulli, not finite if it is Gaussian), for `binarize`
+    with a likelihood that isn't one of two-valued pixels, and for `coarse_noise` with a network
+    that doesn't know the shape of its images; FloatingPointError at
     the first step whose loss is not finite or has exploded, CheckpointError for a checkpoint
     that cannot be written, is damaged, or belongs to another run.
     """
@@ -78,6 +80,7 @@ def fit(
         tf32,
         binarize=binarize,
         anneal=anneal,
+        coarse_noise=coarse_noise,
     )
     beta = constant(1.0) if beta is None else beta
     run = Training(model, lik, pixels, settings, beta, generator, validation, ranks)

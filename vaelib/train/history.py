@@ -19,7 +19,9 @@ class Settings:
     `make bench-gpu` check where there is such a device. binarize: at every visit of an image
     draw its pixels black or white, with their gray values as the probabilities of white.
     anneal: so many epochs after the start the learning rate would be 0; it rises to `lr` in a
-    twentieth of them and falls along half a cosine in the others.
+    twentieth of them and falls along half a cosine in the others. coarse_noise: the encoder sees
+    images spoiled by `corruptions.coarse_noise` of this strength, the likelihood the clean ones;
+    for networks that know the shape of their images, on their validation images never.
     """
 
     epochs: int
@@ -32,6 +34,7 @@ class Settings:
     tf32: bool = False
     binarize: bool = False
     anneal: int = 0
+    coarse_noise: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaelib.data.common import DataError, to_floats, to_unit
+from vaelib.data.corruptions import coarse_noise
 from vaelib.likelihood import Likelihood, binarize
 from vaelib.model import Network
 from vaelib.objective import elbo
@@ -28,9 +29,9 @@ class Terms(nn.Module):
         super().__init__()
         self.model, self.lik = model, lik
 
-    def forward(self, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, eps: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         """One module for both networks, as DistributedDataParallel wants it."""
-        terms = elbo(self.model, self.lik, x, eps)
+        terms = elbo(self.model, self.lik, x, eps, seen)
         return terms.log_lik, terms.kl
 
 
@@ -64,6 +65,8 @@ class Training:
             raise DataError("patience needs validation images to judge by")
         if settings.binarize and not lik.unit_range:
             raise DataError(f"binarized pixels need a Bernoulli likelihood, this one is {lik}")
+        if settings.coarse_noise and not hasattr(model, "shape"):
+            raise DataError("coarse_noise needs a network that knows the shape of its images")
         self.model, self.lik, self.settings, self.beta = model, lik, settings, beta
         self.device = next(model.parameters()).device
         self.pixels = self._resident(pixels)
@@ -121,7 +124,7 @@ class Training:
         x = self._visit(self.pixels.index_select(0, batch), self.noise)
         shape = (settings.n_samples, size, self.model.latent_dim)
         eps = torch.randn(shape, generator=self.noise, device=self.device)
-        log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1))
+        log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1), self._spoiled(batch))
         loss = -(log_lik - weight * kl).mean()
         sums = torch.stack([log_lik.detach().sum(), kl.detach().sum()])
         sums = self.ranks.total(sums)  # so that all ranks judge alike
@@ -154,6 +157,14 @@ class Training:
         if not self.settings.binarize:
             return self._floats(self.ranks.share(batch))
         return self.ranks.share(binarize(self._floats(batch), noise))
+
+    def _spoiled(self, batch: Tensor) -> Tensor | None:
+        """What the encoder sees in place of this process's share; drawn for the whole batch."""
+        std = self.settings.coarse_noise
+        if not std:
+            return None
+        x = self._floats(self.pixels.index_select(0, batch))
+        return self.ranks.share(coarse_noise(x, self.model.shape, std, self.noise))
 
     def _judge(self, log_lik: float, kl: float, weight: float) -> None:
         loss = weight * kl - log_lik
