@@ -8,13 +8,14 @@ celeba()       aligned faces with a table of attributes, under VAELIB_DATA
 faces()        portraits drawn from exact attributes; draw_faces() draws any table of them
 phantoms()     brain slices drawn by a program, with lesions and their exact masks
 
-`data.corruptions` spoils images: noise, struck pixels, masks of missing ones.
+`data.corruptions` spoils images: noise, struck pixels, masks of missing ones. `data.copies`
+finds the same picture stored twice, and `normalized()` gives each slice its own scale of gray.
 """
 
 from pathlib import Path
 
 from vaelib import runtime
-from vaelib.data.brain import brain, has_brain
+from vaelib.data.brain import brain, has_brain, normalized
 from vaelib.data.celeba import Faces, celeba, has_celeba
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
@@ -73,6 +74,7 @@ __all__ = [
     "has_celeba",
     "has_mnist",
     "mnist",
+    "normalized",
     "phantoms",
     "to_unit",
 ]

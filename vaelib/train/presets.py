@@ -5,7 +5,8 @@
     celeba   49152-[2048, 1024, 512]-256, 100 epochs, beta to 2
     latent-ours       784-[512, 256]-2 with waves of z, beta = 1, an annealed rate
     latent-binarized  784-[300, 300]-40, beta = 1, pixels drawn black or white at every visit
-    brain-ours        convolutions at 128 x 128, 64 latent dimensions, the noise of pixels learned
+    brain-ours        convolutions at 128 x 128, 64 latent dimensions, the noise of pixels learned;
+                      it learns to take coarse noise away
     celeba-mlp        the thesis's form at the size of ours: 12288-[2048, 1024, 512]-128, beta to 2
     celeba-ours       convolutions at 64 x 64, 128 latent dimensions, the noise of pixels learned
 
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor
 
 from vaelib import data
+from vaelib.data import copies
 from vaelib.likelihood import Bernoulli, Gaussian, Likelihood, ScaledGaussian
 from vaelib.model import VAE, ConvVAE, Network
 from vaelib.objective import constant, linear_to
@@ -40,7 +42,8 @@ class Preset:
     The weight of the KL grows to beta_max as in the thesis, or is `steady` from the start.
     `extras` are further arguments of the VAE. `held_out` training images, the last ones, are
     looked at after each epoch instead of the test images, so that choices can be made on them.
-    With `channels` the network is convolutional, and `hidden` is empty.
+    `normalized` slices have their own scale of gray each, no near copy of a test image among
+    them, and whole groups of copies held out. With `channels` the network is convolutional, and `hidden` is empty.
     """
 
     data: str
@@ -54,6 +57,7 @@ class Preset:
     held_out: int = 0
     extras: Mapping[str, object] = field(default_factory=dict)
     channels: tuple[int, ...] = ()
+    normalized: bool = False
 
     @property
     def beta(self) -> Callable[[int, int], float]:
@@ -75,6 +79,7 @@ def _conv(
     latent_dim: int,
     held_out: int,
     settings: Settings,
+    **more: object,
 ) -> Preset:
     """A convolutional model of ours: the ELBO itself, with sigma_x learned."""
     return Preset(
@@ -88,6 +93,7 @@ def _conv(
         steady=True,
         held_out=held_out,
         channels=channels,
+        **more,
     )
 
 
@@ -149,10 +155,17 @@ PRESETS = {
         (16, 32, 64, 128, 128),
         64,
         160,
-        Settings(epochs=60, batch_size=64, lr=1e-3, clip_norm=1e5, anneal=60),
+        Settings(epochs=80, batch_size=32, lr=1.5e-3, clip_norm=1e4, anneal=80, coarse_noise=0.25),
+        normalized=True,
     ),
     ("brain-ours", "quick"): _conv(
-        "brain", 64, (8, 16, 32, 32), 16, 160, Settings(epochs=6, batch_size=32, lr=2e-3, anneal=6)
+        "brain",
+        64,
+        (8, 16, 32, 32),
+        16,
+        160,
+        Settings(epochs=6, batch_size=32, lr=2e-3, anneal=6, coarse_noise=0.25),
+        normalized=True,
     ),
     ("celeba-mlp", "thesis"): Preset(
         "celeba", 64, (2048, 1024, 512), 128, THESIS_PIXELS, 2.0, Settings(epochs=40), held_out=500
@@ -203,7 +216,8 @@ def load(preset: Preset) -> Images:
     if not preset.held_out:
         says = f"{what} ({len(train):,} + {len(test):,} images)"
         return Images(train.pixels, test.pixels, says)
-    train, kept = train[: -preset.held_out], train[-preset.held_out :]
+    apart = copies.apart if preset.normalized and data.has_brain() else _last
+    train, kept = apart(train, preset.held_out)
     says = f"{what} ({len(train):,} + {len(kept):,} of the training images)"
     return Images(train.pixels, kept.pixels, says)
 
@@ -223,8 +237,18 @@ def _load(preset: Preset) -> tuple[str, data.ImageSet, data.ImageSet]:
         return faces.name, faces.train.images, faces.test.images
     if not data.has_brain():
         drawn = data.phantoms(sum(N_SLICES), size=preset.size, lesion=None).images
+        drawn = data.normalized(drawn) if preset.normalized else drawn
         what = f"phantoms, no brain-tumor-mri in {place}"
         return what, drawn[: N_SLICES[0]], drawn[N_SLICES[0] :]
     slices = data.brain(preset.size)
+    if preset.normalized:
+        slices = copies.without_copies(slices)
     train, test = (part[part.labels == 0] for part in (slices.train, slices.test))
-    return f"{slices.name}, healthy", train, test
+    if not preset.normalized:
+        return f"{slices.name}, healthy", train, test
+    what = f"{slices.name}, healthy, normalized, without near copies"
+    return what, data.normalized(train), data.normalized(test)
+
+
+def _last(images: data.ImageSet, n: int) -> tuple[data.ImageSet, data.ImageSet]:
+    return images[:-n], images[-n:]
