@@ -43,7 +43,8 @@ class Preset:
     `extras` are further arguments of the VAE. `held_out` training images, the last ones, are
     looked at after each epoch instead of the test images, so that choices can be made on them.
     `normalized` slices have their own scale of gray each, no near copy of a test image among
-    them, and whole groups of copies held out. With `channels` the network is convolutional, and `hidden` is empty.
+    them, and whole groups of copies held out. With `channels` the network is convolutional, and
+    `hidden` is empty.
     """
 
     data: str
