@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "pretrained": {"files", "model"},
     "detection": set(),
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},
+    "anomaly": {"data", "evaluate", "likelihood", "model", "objective"},
     "plane": {"data", "evaluate", "gaussian", "likelihood", "model", "objective"},
     "imputation": {"gaussian", "likelihood", "model"},
 }
