@@ -42,7 +42,7 @@ def test_it_finds_what_python_finds(root, view):
 
 
 def test_menus_and_sliders_change_what_is_judged(root, view):
-    root.get_by_label("Slice").select_option(index=2)
+    root.get_by_role("combobox").select_option(index=2)
     assert root.evaluate("r => r.dice()") == pytest.approx(
         found(view.data, 2, 3, view.data["start"])[1]
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vaelib import runtime
 from vaelib.data.brain import brain, has_brain, normalized
+from vaelib.data.brain import folder as brain_folder
 from vaelib.data.celeba import Faces, celeba, has_celeba
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
@@ -63,6 +64,7 @@ __all__ = [
     "Phantoms",
     "Portraits",
     "brain",
+    "brain_folder",
     "celeba",
     "digits",
     "draw_faces",

@@ -156,7 +156,7 @@ PRESETS = {
         (16, 32, 64, 128, 128),
         64,
         160,
-        Settings(epochs=80, batch_size=32, lr=1.5e-3, clip_norm=1e4, anneal=80, coarse_noise=0.25),
+        Settings(epochs=40, batch_size=32, lr=1.5e-3, clip_norm=1e4, anneal=40, coarse_noise=0.25),
         normalized=True,
     ),
     ("brain-ours", "quick"): _conv(
