@@ -4,10 +4,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from pictures import damage, save
 from PIL import Image
 
-from vaelib.data import DataError
+from vaelib import data
+from vaelib.data import DataError, ImageSet
 from vaelib.data.brain import KINDS, brain, has_brain
 
 
@@ -122,3 +124,18 @@ def test_the_real_slices(tmp_path, monkeypatch):
              "pituitary/Te-pi_0036.jpg", "notumor/Te-no_0043.jpg")  # fmt: skip
     for file in shown:  # the four of the thesis's figure 5.4
         assert images.test.pixels[images.test.row(file)].max() > 100
+
+
+def test_each_slice_gets_its_own_scale_of_gray():
+    """A slice and the same with less contrast become one; a black one stays black."""
+    ramp = torch.arange(200, dtype=torch.uint8)
+    pixels = torch.stack([ramp, ramp // 2, torch.zeros(200, dtype=torch.uint8)])
+    images = ImageSet(pixels, torch.tensor([0, 1, 2]), (1, 10, 20), ("a", "b", "c"))
+    found = data.normalized(images, share=0.9)
+    assert (found.pixels[0].int() - found.pixels[1].int()).abs().max() <= 2
+    assert found.pixels[0].eq(255).float().mean() == pytest.approx(0.1, abs=0.01)
+    assert found.pixels[2].eq(0).all()
+    assert found.labels.equal(images.labels)
+    assert found.files == images.files
+    faint = ImageSet(torch.full((1, 4), 6, dtype=torch.uint8), torch.tensor([0]), (1, 2, 2))
+    assert data.normalized(faint).pixels.max() <= 6 / (0.05 * 255) * 255, "not blown up to white"

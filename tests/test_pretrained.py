@@ -14,6 +14,7 @@ from safetensors.torch import save as serialize
 
 import vaelib
 from vaelib import data, pretrained
+from vaelib.data import copies
 from vaelib.evaluate import elbo_terms, mean_and_stderr
 from vaelib.likelihood import Bernoulli, ScaledGaussian, binarize
 from vaelib.model import VAE, ConvVAE
@@ -281,7 +282,7 @@ def test_hostile_files_are_refused_by_name(path, model, trick, tmp_path, monkeyp
 
 # --- the weights that come with the package -------------------------------------------------
 
-SHIPPED = ("latent-binarized", "latent-ours", "latent-thesis")
+SHIPPED = ("brain-ours", "celeba-ours", "latent-binarized", "latent-ours", "latent-thesis")
 each_shipped = pytest.mark.parametrize("name", SHIPPED)
 
 

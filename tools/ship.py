@@ -42,13 +42,13 @@ def main(source: Path, name: str) -> None:
     means = {what: evaluate.mean_and_stderr(values) for what, values in found.items()}
     card = replace(
         card,
-        metrics={what: round(mean, 4) for what, (mean, _) in means.items()},
-        stderr={what: round(error, 4) for what, (_, error) in means.items()},
+        metrics={what: round(mean, 6) for what, (mean, _) in means.items()},
+        stderr={what: round(error, 6) for what, (_, error) in means.items()},
         n_images={what: len(values) for what, values in found.items()},
     )
     pretrained.save(target, model, card)
     for what, (mean, error) in means.items():
-        print(f"{what}: {mean:.3f} ± {error:.3f} nats, {card.n_images[what]:,} images")
+        print(f"{what}: {mean:.6g} ± {error:.2g} in its unit, {card.n_images[what]:,} images")
     print(f"{target}, {target.stat().st_size:,} bytes")
 
 
