@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "train": {"data", "files", "likelihood", "model", "objective", "pretrained", "runtime"},
     "pretrained": {"files", "model"},
     "detection": set(),
+    "directions": {"data"},
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},
     "anomaly": {"data", "evaluate", "likelihood", "model", "objective"},
     "plane": {"data", "evaluate", "gaussian", "likelihood", "model", "objective"},

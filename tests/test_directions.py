@@ -1,0 +1,118 @@
+"""Directions of attributes: where codes are linear in them, the truth is known exactly."""
+
+import math
+
+import pytest
+import torch
+
+from vaelib.data.common import DataError
+from vaelib.directions import (
+    difference_of_means,
+    leakage,
+    probe_normal,
+    regression,
+    shift,
+    strength_for,
+)
+
+TRUTH = torch.tensor([[1.0, 0.0, 0.5], [0.0, 2.0, 0.0]])  # rows: male, beard
+
+
+def gen(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def table(n=4000):
+    """Shares as in CelebA: 41.7 % male, 16.5 % bearded, no beard without male; in exact shares."""
+    male = torch.arange(n) < round(0.417 * n)
+    beard = torch.arange(n) < round(0.165 * n)
+    return torch.stack([male, beard], 1)
+
+
+def codes(attributes, noise=0.0):
+    eps = torch.randn(len(attributes), 3, generator=gen(1))
+    return attributes.float() @ TRUTH + noise * eps
+
+
+def test_a_difference_of_means_carries_along_what_goes_with_the_attribute():
+    attributes = table()
+    found = difference_of_means(codes(attributes), attributes[:, 1])
+    # E[male | beard] - E[male | no beard]: erratum 56
+    leak = 1 - (0.417 - 0.165) / (1 - 0.165)
+    assert leak == pytest.approx(0.698, abs=1e-3)
+    torch.testing.assert_close(found, TRUTH[1] + leak * TRUTH[0], atol=1e-3, rtol=0)
+
+
+def test_a_regression_on_all_attributes_tells_them_apart():
+    attributes = table()
+    torch.testing.assert_close(regression(codes(attributes), attributes), TRUTH)
+    noisy = regression(codes(attributes, noise=1.0), attributes)
+    design = torch.cat([attributes.double(), torch.ones(len(attributes), 1).double()], 1)
+    error = torch.linalg.inv(design.T @ design).diagonal()[:-1].sqrt()
+    assert ((noisy - TRUTH).abs() < 6 * error[:, None]).all()
+    means = difference_of_means(codes(attributes, noise=1.0), attributes[:, 1])
+    assert (means - TRUTH[1]).abs().max() > 6 * error.max(), "the test has no power"
+
+
+def test_attributes_that_follow_from_each_other_are_refused():
+    attributes = table()
+    with pytest.raises(DataError, match=r"3 columns .* rank 2"):
+        regression(codes(attributes), torch.stack([attributes[:, 0], ~attributes[:, 0]], 1))
+
+
+def test_a_probe_of_two_round_clouds_points_from_one_to_the_other():
+    n = 4000
+    has = torch.arange(n) % 2 == 0
+    apart = torch.tensor([1.2, 0.0, -0.9])
+    mu = has[:, None] * apart + torch.randn(n, 3, generator=gen(2))
+    found = probe_normal(mu, has)
+    cosine = torch.cosine_similarity(found, apart, dim=0).item()
+    # standard error of a weight about 2 / sqrt(n), of length 1.5: an angle of 0.02
+    assert math.acos(min(1.0, cosine)) < 6 * 0.03
+    scores = mu @ found / found.norm()
+    gap = scores[has].mean() - scores[~has].mean()
+    torch.testing.assert_close(found.norm(), gap, rtol=1e-4, atol=1e-4)
+
+
+def test_a_probe_ignores_what_only_goes_along():
+    """Given the cause, the follower tells nothing: a probe sees that, the means don't."""
+    attributes = table()
+    mu = codes(attributes, noise=0.3)
+    beard = attributes[:, 1]
+    across = torch.tensor([1.0, 0.0, 0.5]) / math.sqrt(1.25)  # the direction of male
+    means, probe = difference_of_means(mu, beard), probe_normal(mu, beard)
+    share = [(v @ across / v.norm()).abs().item() for v in (means, probe)]
+    assert share[1] < 0.8 * share[0]
+
+
+@pytest.mark.parametrize("has", [torch.zeros(5, dtype=torch.bool), torch.ones(5, dtype=torch.bool)])
+def test_an_empty_class_is_refused(has):
+    with pytest.raises(DataError, match="of 5 have it"):
+        difference_of_means(torch.zeros(5, 2), has)
+
+
+def test_edits_add_up_by_name():
+    directions = {"smile": TRUTH[0], "glasses": TRUTH[1]}
+    z = torch.randn(4, 2, 3, generator=gen())
+    found = shift(z, directions, {"glasses": 3.5, "smile": -1.0})
+    torch.testing.assert_close(found, z - TRUTH[0] + 3.5 * TRUTH[1])
+    assert shift(z, directions, {}).equal(z)
+    with pytest.raises(DataError, match=r"no direction named 'smiel': did you mean smile\?"):
+        shift(z, directions, {"smiel": 1.0})
+    with pytest.raises(DataError, match="strength of smile is nan"):
+        shift(z, directions, {"smile": math.nan})
+
+
+def test_leakage_is_in_units_of_the_spread_with_its_error():
+    before = torch.zeros(4, 2)
+    after = torch.tensor([[1.0, 0.0], [3.0, 0.0], [1.0, 0.2], [3.0, 0.2]])
+    found = leakage(before, after, ("target", "other"), torch.tensor([2.0, 0.1]))
+    assert found["target"][0] == pytest.approx(1.0)
+    assert found["other"][0] == pytest.approx(1.0)
+    assert found["target"][1] == pytest.approx(math.sqrt(4 / 3) / 2 / 2)
+
+
+def test_the_strength_for_an_effect():
+    assert strength_for(lambda s: 0.25 * s, 1.0) == pytest.approx(4.0, abs=1e-3)
+    with pytest.raises(DataError, match="reaches 4, not 5"):
+        strength_for(lambda s: 0.25 * s, 5.0)

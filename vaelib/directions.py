@@ -1,0 +1,103 @@
+"""Directions of attributes in a latent space: estimated, walked along, and held to account.
+
+A direction is scaled so that a strength of 1 is one attribute's worth: from not having it to
+having it, as the estimate sees it. Everything goes by name, nothing by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from vaelib.data.common import DataError, near
+
+Directions = Mapping[str, Tensor]  # name -> (M,)
+
+
+def difference_of_means(mu: Tensor, has: Tensor) -> Tensor:
+    """E[mu | with] - E[mu | without], the direction of thesis 5.4: codes (N, M), has (N,) -> (M,).
+
+    It carries along whatever goes with the attribute. Raises DataError where one class is empty.
+    """
+    if has.all() or not has.any():
+        raise DataError(f"{'all' if has.any() else 'none'} of {len(has)} have it: no difference")
+    return mu[has].mean(0) - mu[~has].mean(0)
+
+
+def regression(mu: Tensor, attributes: Tensor) -> Tensor:
+    """What each attribute adds to the code while the others stay: (N, M), (N, A) -> (A, M).
+
+    Least squares of mu on all attributes at once and a constant. Raises DataError where the
+    columns are not independent: then nobody can tell them apart.
+    """
+    design = torch.cat([attributes.double(), torch.ones(len(mu), 1, dtype=torch.float64)], 1)
+    rank = int(torch.linalg.matrix_rank(design))
+    if rank < design.shape[1]:
+        raise DataError(
+            f"{design.shape[1]} columns (attributes and a constant) over {len(mu)} faces have rank "
+            f"{rank}: drop attributes that follow from others, or bring more faces"
+        )
+    return torch.linalg.lstsq(design, mu.double()).solution[:-1].to(mu.dtype)
+
+
+def probe_normal(mu: Tensor, has: Tensor, penalty: float = 1.0) -> Tensor:
+    """The normal of a logistic regression of the attribute on mu: (N, M), (N,) -> (M,).
+
+    As long as it takes to carry the mean score of those without to that of those with.
+    `penalty` weighs the square of the weights on standardized codes.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    apart, spread = difference_of_means(mu, has).double(), mu.double().std(0).clamp_min(1e-6)
+    scores = LogisticRegression(C=1 / penalty, max_iter=500).fit(
+        ((mu.double() - mu.double().mean(0)) / spread).numpy(), has.numpy()
+    )
+    weight = torch.from_numpy(scores.coef_[0]) / spread
+    return (weight * (weight @ apart) / (weight @ weight)).to(mu.dtype)
+
+
+def shift(z: Tensor, directions: Directions, strengths: Mapping[str, float]) -> Tensor:
+    """z + sum of strength x direction (thesis 5.4), by name: (..., M) -> (..., M).
+
+    Raises DataError for an unknown name, with near ones, and for a strength that is not finite.
+    """
+    moved = z
+    for name, strength in strengths.items():
+        if name not in directions:
+            raise DataError(f"no direction named {name!r}{near(name, directions)}")
+        if not abs(strength) < float("inf"):
+            raise DataError(f"the strength of {name} is {strength}, expected a finite number")
+        moved = moved + strength * directions[name]
+    return moved
+
+
+def leakage(
+    before: Tensor, after: Tensor, names: Sequence[str], spread: Tensor
+) -> dict[str, tuple[float, float]]:
+    """What an edit did to each attribute: mean change over faces and its standard error.
+
+    before, after (N, A) are a judge's scores of the same faces, or measured values; `spread`
+    (A,) is the standard deviation of each over real faces and becomes the unit.
+    """
+    change = (after - before) / spread
+    mean, error = change.mean(0), change.std(0) / len(change) ** 0.5
+    return {n: (m.item(), e.item()) for n, m, e in zip(names, mean, error, strict=True)}
+
+
+def strength_for(
+    score: Callable[[float], float], target: float, highest: float = 16.0, tolerance: float = 1e-3
+) -> float:
+    """The strength at which score(strength), rising, reaches `target`; bisection on [0, highest].
+
+    Edits are compared at equal effect, not at equal strength. Raises DataError where `highest`
+    does not reach the target.
+    """
+    low, high = 0.0, highest
+    if score(high) < target:
+        raise DataError(f"a strength of {highest} reaches {score(high):.3g}, not {target:.3g}")
+    while high - low > tolerance:
+        middle = (low + high) / 2
+        low, high = (middle, high) if score(middle) < target else (low, middle)
+    return (low + high) / 2
