@@ -201,7 +201,9 @@ def test_stripping_leaves_a_notebook_as_if_it_had_never_run():
 
 
 def test_no_large_file():
-    large = {p.name: p.stat().st_size for p in tracked() if p.stat().st_size > 5 * MEGABYTE}
+    # weights have limits of their own: test_shipped_weights_stay_small
+    others = [p for p in tracked() if p.suffix != ".safetensors"]
+    large = {p.name: p.stat().st_size for p in others if p.stat().st_size > 5 * MEGABYTE}
     assert not large
 
 
