@@ -12,7 +12,7 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +97,17 @@ def picture(show: Callable[..., str], *controls: ipywidgets.ValueWidget) -> ipyw
         control.observe(update, "value")
     update()
     return made
+
+
+def tiles(images: Mapping[str, np.ndarray], zoom: int) -> str:
+    """Images (H, W) in [0, 1] in a row, each above its name, as HTML; pixels are zoom x zoom."""
+    return "".join(
+        f'<figure style="display:inline-block;margin:4px;text-align:center">'
+        f'<img alt="{name}" width="{zoom * image.shape[1]}" src="data:image/png;base64,'
+        f'{base64.b64encode(png(image, zoom)).decode()}">'
+        f"<figcaption>{name}</figcaption></figure>"
+        for name, image in images.items()
+    )
 
 
 def png(image: np.ndarray, zoom: int = 8) -> bytes:

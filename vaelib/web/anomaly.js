@@ -72,7 +72,7 @@ export function mount(root, data) {
     const hits = above.reduce((sum, v, i) => sum + (v && mask[i] ? 1 : 0), 0);
     const wrong = above.reduce((sum, v, i) => sum + (v && !mask[i] ? 1 : 0), 0);
     text.textContent = `Error above ${number((level.value() / 100) * data.scale, 3)}: ` +
-      `${hits} of ${inside} lesion pixels are found, ${wrong} healthy ones are marked. Dice ${number(dice, 2)}.`;
+      `${hits} of ${inside} lesion pixels are found; healthy pixels marked: ${wrong}. Dice ${number(dice, 2)}.`;
     board.redraw();
   }
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaelib.web import View, picture, png
+from vaelib.web import View, picture, tiles
 
 
 def reading_desk(
@@ -74,19 +73,13 @@ def _controls(data: dict):
 
     def show(k: int, i: int, p: int) -> str:
         above, dice = found(data, k - 1, i, p)
-        tiles = {
+        shown = {
             "slice": data["images"][k - 1, i] / 255,
             "reconstruction": data["made"][k - 1, i] / 255,
             "error": data["errors"][k - 1, i] / 255,
             f"above, Dice {dice:.2f}": 0.4 * data["masks"][k - 1] + 0.6 * above,
         }
-        side = data["side"]
-        return "".join(
-            f'<figure style="display:inline-block;margin:4px;text-align:center">'
-            f'<img alt="{name}" width="128" src="data:image/png;base64,'
-            f'{base64.b64encode(png(image.reshape(side, side), 2)).decode()}">'
-            f"<figcaption>{name}</figcaption></figure>"
-            for name, image in tiles.items()
-        )
+        shape = data["side"], data["side"]
+        return tiles({name: image.reshape(shape) for name, image in shown.items()}, 2)
 
     return widgets.VBox([which, contrast, percent, picture(show, which, contrast, percent)])

@@ -6,13 +6,12 @@ JavaScript and `answers` here compute the same from the same arrays.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vaelib.web import View, picture, png
+from vaelib.web import View, picture, tiles
 
 Layer = tuple[NDArray, NDArray]  # weight (out, in) and bias (out,)
 GAPS = ("none", "lower half", "right half", "every second pixel", "three quarters, at random")
@@ -159,13 +158,7 @@ def _controls(data: dict):
         x = truth + noise_std * data["eps"].astype(float)
         shown = {"truth": truth, "spoiled": np.where(seen, np.clip(x, 0, 1), 0.35)}
         shown |= answers(data, x, seen, noise_std)
-        side = data["side"]
-        return "".join(
-            f'<figure style="display:inline-block;margin:4px;text-align:center">'
-            f'<img alt="{name}" width="84" src="data:image/png;base64,'
-            f'{base64.b64encode(png(image.reshape(side, side), 3)).decode()}">'
-            f"<figcaption>{name}</figcaption></figure>"
-            for name, image in shown.items()
-        )
+        shape = data["side"], data["side"]
+        return tiles({name: image.reshape(shape) for name, image in shown.items()}, 3)
 
     return widgets.VBox([digit, level, gap, picture(show, digit, level, gap)])
