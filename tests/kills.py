@@ -34,6 +34,7 @@ from vaelib.train import Checkpoints, fit
 
 EPOCHS, PER_EPOCH = 2, 4
 PATIENCE = 120  # seconds; a child that hangs ends by SIGALRM and counts as one that differs
+END = b"\xff" * 4  # told before the digest of the end; no step is as large
 POINTS = 6  # places in the writing of one file where a run can be killed
 
 
@@ -129,7 +130,7 @@ def child(folder: Path, at: int = 0, where: int = 0, seconds: float = 0.0):
             signal.alarm(PATIENCE)
             if at:
                 doomed(at, where)
-            os.write(write, train(folder, write))
+            os.write(write, END + train(folder, write))
             os._exit(0)
         except BaseException as problem:
             print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
@@ -142,10 +143,17 @@ def child(folder: Path, at: int = 0, where: int = 0, seconds: float = 0.0):
         told = pipe.read()
     status = os.waitpid(pid, 0)[1]
     killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-    end = b"" if status else told[-32:]
-    told = told if status else told[:-32]
-    steps = [int.from_bytes(told[i : i + 4], "little") for i in range(0, len(told), 4)]
-    return killed, steps, end
+    steps, end = heard(told)
+    return killed, steps, b"" if status else end
+
+
+def heard(told: bytes) -> tuple[list[int], bytes]:
+    """The steps that a run told, and the digest of its end if it came so far.
+
+    A run can be killed after it has told its end and before it is gone.
+    """
+    steps, _, end = told.partition(END)
+    return [int.from_bytes(steps[i : i + 4], "little") for i in range(0, len(steps), 4)], end
 
 
 def strangers(folder: Path) -> int:

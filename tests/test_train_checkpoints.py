@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import kills
 import pytest
 import torch
 
@@ -367,6 +368,13 @@ def test_patience_needs_something_to_judge_by():
 
 
 # --- kill -9 --------------------------------------------------------------------------------
+
+
+def test_a_run_killed_after_its_end_told_no_more_steps_than_it_took():
+    steps = b"".join(step.to_bytes(4, "little") for step in (7, 8))
+    assert kills.heard(steps) == ([7, 8], b"")
+    digest = b"\x02" * 32  # read as steps these would be steps whose checkpoints are lost
+    assert kills.heard(steps + kills.END + digest) == ([7, 8], digest)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
