@@ -10,6 +10,7 @@ from vaelib.directions import (
     difference_of_means,
     leakage,
     probe_normal,
+    recognized,
     regression,
     shift,
     strength_for,
@@ -114,5 +115,17 @@ def test_leakage_is_in_units_of_the_spread_with_its_error():
 
 def test_the_strength_for_an_effect():
     assert strength_for(lambda s: 0.25 * s, 1.0) == pytest.approx(4.0, abs=1e-3)
-    with pytest.raises(DataError, match="reaches 4, not 5"):
+    with pytest.raises(DataError, match=r"a strength of 6 reaches 1.5, not 5"):
         strength_for(lambda s: 0.25 * s, 5.0)
+
+
+def test_the_strength_is_the_smallest_where_the_score_falls_again():
+    """A picture falls apart far out, and what was reached is lost: bisection alone goes astray."""
+    assert strength_for(lambda s: s * (4 - s), 3.0) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_faces_are_recognized_until_they_become_another():
+    before = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 100.0]])
+    assert recognized(before, before).all()
+    after = before + torch.tensor([[0.9, 0.0], [0.1, 1.0], [0.0, -5.0]])
+    assert recognized(before, after).tolist() == [False, True, True]

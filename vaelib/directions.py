@@ -86,17 +86,36 @@ def leakage(
     return {n: (m.item(), e.item()) for n, m, e in zip(names, mean, error, strict=True)}
 
 
-def strength_for(
-    score: Callable[[float], float], target: float, highest: float = 16.0, tolerance: float = 1e-3
-) -> float:
-    """The strength at which score(strength), rising, reaches `target`; bisection on [0, highest].
+def recognized(before: Tensor, after: Tensor) -> Tensor:
+    """Whether each edited face is still nearest to itself among all unedited ones: (N,) bool.
 
-    Edits are compared at equal effect, not at equal strength. Raises DataError where `highest`
-    does not reach the target.
+    before, after (N, F) are features of the same faces; each feature counts in units of its
+    spread over `before`.
     """
-    low, high = 0.0, highest
-    if score(high) < target:
-        raise DataError(f"a strength of {highest} reaches {score(high):.3g}, not {target:.3g}")
+    spread = before.std(0).clamp_min(1e-6)
+    nearest = torch.cdist(after / spread, before / spread).argmin(1)
+    return nearest == torch.arange(len(before))
+
+
+def strength_for(
+    score: Callable[[float], float],
+    target: float,
+    *,
+    highest: float = 6.0,
+    step: float = 0.25,
+    tolerance: float = 1e-3,
+) -> float:
+    """The smallest strength at which score(strength) reaches `target`, as steps of `step` see it.
+
+    Edits are compared at equal effect, not at equal strength. Walks outward from 0, since far
+    out a picture falls apart and a score with it, and halves the step that crosses the target.
+    Raises DataError where no strength up to `highest` reaches it.
+    """
+    low, high = 0.0, step
+    while (reached := score(high)) < target:
+        if high >= highest:
+            raise DataError(f"a strength of {high:g} reaches {reached:.3g}, not {target:.3g}")
+        low, high = high, min(high + step, highest)
     while high - low > tolerance:
         middle = (low + high) / 2
         low, high = (middle, high) if score(middle) < target else (low, middle)

@@ -1,0 +1,185 @@
+"""Sliders, judge and the shipped kit: by name, on the right side, unspoiled."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from vaelib import data, evaluate, faces, pretrained
+from vaelib.data import Faces
+from vaelib.detection import auroc
+from vaelib.directions import recognized, shift
+from vaelib.likelihood import ScaledGaussian
+from vaelib.pretrained import WeightsError
+from vaelib.runtime import generator
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def kit():
+    return faces.shipped()
+
+
+@pytest.fixture(scope="module")
+def decoded(kit):
+    """Pictures of a code (N, M), as the page shows them."""
+    model, _ = pretrained.shipped(kit.model)
+    return lambda z: evaluate.decode(model, ScaledGaussian(), z).clamp(0, 1)
+
+
+def some_faces(columns, n=6):
+    images = data.faces(n, size=16).images
+    return Faces(images, torch.tensor(list(columns.values())).T.bool(), tuple(columns))
+
+
+def test_sliders_find_their_columns_by_name_and_sign():
+    table = some_faces({"No_Beard": [1, 1, 0, 1, 0, 1], "Young": [0, 1, 1, 0, 1, 0]})
+    found = faces.labels(table, {"young": ("Young", 1), "beard": ("No_Beard", -1)})
+    assert found.int().T.tolist() == [[0, 1, 1, 0, 1, 0], [0, 0, 1, 0, 1, 0]]
+
+
+def test_an_unknown_column_is_refused_with_a_near_one():
+    table = some_faces({"No_Beard": [1, 1, 0, 1, 0, 1], "Smiling": [0, 1, 1, 0, 1, 0]})
+    with pytest.raises(data.DataError, match=r"no attribute named 'Male'"):
+        faces.labels(table)
+    with pytest.raises(data.DataError, match=r"'Smilling'.*Smiling"):
+        faces.labels(table, {"smile": ("Smilling", 1)})
+
+
+def test_every_way_gives_every_direction_of_linear_codes():
+    """Independent attributes and codes linear in them: all three ways find the same line."""
+    truth = torch.tensor([[1.0, 0.0, 0.5], [0.0, 2.0, 0.0]])
+    has = torch.rand(4000, 2, generator=generator(0)) < 0.5
+    mu = has.float() @ truth + 0.3 * torch.randn(4000, 3, generator=generator(1))
+    found = faces.estimate(mu, has, ("a", "b"))
+    assert tuple(found) == faces.WAYS
+    for way, directions in found.items():
+        for name, line in zip("ab", truth, strict=True):
+            cosine = torch.cosine_similarity(directions[name], line, 0)
+            assert cosine > 0.98, (way, name)
+
+
+@pytest.fixture(scope="module")
+def drawn_judge():
+    train = data.faces(1500, seed=1, size=SIDE)
+    labels = torch.stack([train.value("glasses") > 0.5, train.value("blond") > 0.5], 1)
+    return faces.fit_judge(
+        train.images.pixels, labels, train.images.shape, generator(0), epochs=6, batch_size=50
+    )
+
+
+def test_a_judge_tells_attributes_of_faces_it_has_not_seen(drawn_judge):
+    fresh = data.faces(500, seed=2, size=SIDE)
+    said = faces.logits(drawn_judge, fresh.images.pixels)
+    for column, name in enumerate(("glasses", "blond")):
+        has, other = fresh.value(name) > 0.5, fresh.value(("blond", "glasses")[column]) > 0.5
+        assert auroc(said[~has, column].numpy(), said[has, column].numpy()) > 0.8
+        assert auroc(said[~other, column].numpy(), said[other, column].numpy()) < 0.65
+
+
+def test_bytes_and_floats_are_judged_alike(drawn_judge):
+    images = data.faces(5, seed=3, size=SIDE).images
+    torch.testing.assert_close(
+        faces.logits(drawn_judge, images.pixels), faces.logits(drawn_judge, images.x)
+    )
+    with pytest.raises(data.DataError, match=r"expected \[0, 1\]"):
+        faces.logits(drawn_judge, 2 * images.x)
+
+
+def test_fitting_repeats_itself_and_leaves_the_global_generator_alone():
+    images = data.faces(60, size=16).images
+    labels = torch.rand(60, 2, generator=generator(0)) < 0.5
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first, again = (
+        faces.fit_judge(images.pixels, labels, images.shape, generator(3), epochs=1)
+        for _ in range(2)
+    )
+    assert torch.get_rng_state().equal(before)
+    for p, q in zip(first.parameters(), again.parameters(), strict=True):
+        assert p.equal(q)
+
+
+def test_a_judge_refuses_sides_it_cannot_halve():
+    with pytest.raises(ValueError, match="24 x 16: expected multiples of 16"):
+        faces.Judge((3, 24, 16), 2)
+
+
+def test_the_kit_comes_back_to_the_bit(kit, tmp_path):
+    path = tmp_path / "kit.safetensors"
+    faces.save(path, kit)
+    assert path.read_bytes() == faces.SHIPPED.read_bytes()
+    again = faces.load(path)
+    assert (again.files, again.names, again.facts) == (kit.files, kit.names, kit.facts)
+    assert again.has.equal(kit.has)
+
+
+@pytest.mark.parametrize("spoil", ["truncated", "no hash", "another hash"])
+def test_a_spoiled_kit_is_refused(kit, tmp_path, spoil):
+    path = tmp_path / "kit.safetensors"
+    faces.save(path, kit)
+    beside = path.with_suffix(".json")
+    if spoil == "truncated":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif spoil == "no hash":
+        beside.unlink()
+    else:
+        beside.write_text(json.dumps({"sha256": 64 * "0"}))
+    with pytest.raises(WeightsError, match=r"hash|SHA-256"):
+        faces.load(path)
+
+
+def test_the_kit_is_small_and_fits_the_network(kit, decoded):
+    assert faces.SHIPPED.stat().st_size < 1_000_000
+    assert set(kit.directions) == set(faces.WAYS)
+    for found in kit.directions.values():
+        assert tuple(found) == tuple(faces.SLIDERS)
+        assert all(v.shape == kit.codes.mu[0].shape for v in found.values())
+    assert kit.files[kit.at("000012.jpg")] == "000012.jpg"
+    assert len(set(kit.files)) == len(kit.files) == len(kit.codes.mu) == len(kit.has)
+    assert kit.scores(decoded(kit.codes.mu[:3])).shape == (3, 6)
+
+
+def test_the_judge_agrees_with_the_labels_of_the_shipped_faces(kit, decoded):
+    """Also that its answers have the sign of the slider: CelebA has No_Beard."""
+    scores, has = kit.scores(decoded(kit.codes.mu)).numpy(), kit.has.numpy()
+    for name, said, column in zip(faces.SLIDERS, scores.T, has.T, strict=True):
+        assert auroc(said[~column], said[column]) > 0.65, name
+
+
+@pytest.mark.parametrize("way", faces.WAYS)
+def test_each_direction_moves_its_own_attribute(kit, decoded, way):
+    mu = kit.codes.mu[:40]
+    before = kit.scores(decoded(mu))
+    for i, name in enumerate(faces.SLIDERS):
+        after = kit.scores(decoded(shift(mu, kit.directions[way], {name: 1.0})))
+        change = (after - before)[:, i]
+        # codes and weights are fixed: three standard errors leave room for rounding
+        assert change.mean() > 3 * change.std() / len(mu) ** 0.5, name
+
+
+def test_an_unedited_face_is_recognized_and_a_stranger_is_not(kit, decoded):
+    shown = kit.features(decoded(kit.codes.mu))
+    assert recognized(shown, shown).all()
+    assert not recognized(shown, shown.roll(1, 0)).any()
+
+
+@pytest.mark.skipif(not data.has_celeba(), reason="CelebA is not on disk")
+def test_the_shipped_directions_are_those_of_the_data(kit):
+    train = data.celeba(64).train
+    model, _ = pretrained.shipped(kit.model)
+    half = train[torch.arange(len(train)) % 2 == 1]
+    mu = evaluate.encode(model, half.images.pixels).mu
+    found = faces.estimate(mu, faces.labels(half), tuple(faces.SLIDERS))
+    for way, directions in found.items():
+        for name, vector in directions.items():
+            torch.testing.assert_close(
+                kit.directions[way][name], vector, atol=0.02, rtol=0.02, msg=f"{way} {name}"
+            )
+
+
+def test_a_kit_is_a_value(kit):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kit.model = "another"

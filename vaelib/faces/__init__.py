@@ -1,0 +1,158 @@
+"""Six sliders for faces: their directions in our network's latent space, and their judge.
+
+`shipped()` is what a machine without CelebA needs to manipulate faces and to measure what
+happened: directions, the codes of a hundred test faces, a judge. tools/ship_faces.py makes it.
+
+    celeba.safetensors   the tensors
+    celeba.json          the SHA-256 of the tensors
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vaelib import pretrained
+from vaelib.data import Faces
+from vaelib.directions import difference_of_means, probe_normal, regression
+from vaelib.faces.judge import Judge, features, fit_judge, logits
+from vaelib.gaussian import Diagonal
+
+# A slider, the column of CelebA behind it, and its sign: CelebA notes who has no beard.
+SLIDERS = {
+    "smile": ("Smiling", 1),
+    "male": ("Male", 1),
+    "blond": ("Blond_Hair", 1),
+    "beard": ("No_Beard", -1),
+    "young": ("Young", 1),
+    "glasses": ("Eyeglasses", 1),
+}
+WAYS = ("means", "regression", "probe")
+SHIPPED = Path(__file__).parent / "celeba.safetensors"
+
+
+def labels(faces: Faces, sliders: Mapping[str, tuple[str, int]] = SLIDERS) -> Tensor:
+    """Who has what: (N, S) bool, a column for each slider, found by name.
+
+    Raises DataError, with near ones, for a name that the table of attributes does not have.
+    """
+    columns = [faces.has(name) if sign > 0 else ~faces.has(name) for name, sign in sliders.values()]
+    return torch.stack(columns, 1)
+
+
+def estimate(mu: Tensor, has: Tensor, names: Sequence[str]) -> dict[str, dict[str, Tensor]]:
+    """Directions of every way of WAYS, by name: codes (N, M), has (N, S) -> way -> name -> (M,)."""
+    by_way = {
+        "means": [difference_of_means(mu, column) for column in has.T],
+        "regression": regression(mu, has),
+        "probe": [probe_normal(mu, column) for column in has.T],
+    }
+    return {way: dict(zip(names, found, strict=True)) for way, found in by_way.items()}
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Directions, codes and a judge, for the network `model` (a name of vaelib.pretrained).
+
+    directions: way -> slider -> (M,). codes: q(z|x) of K faces with `files` for names, and what
+    their labels say, has (K, S). names: what the judge answers to, A attributes; spread (A,) is
+    the standard deviation of its logits over the test photographs, the unit of every change.
+    facts: what was measured when it was made.
+    """
+
+    model: str
+    directions: Mapping[str, Mapping[str, Tensor]]
+    codes: Diagonal
+    files: tuple[str, ...]
+    has: Tensor
+    judge: Judge
+    names: tuple[str, ...]
+    spread: Tensor
+    facts: Mapping[str, object]
+
+    def scores(self, x: Tensor) -> Tensor:
+        """What the judge says of pictures (N, D), in its unit and in the order of SLIDERS."""
+        columns = [self.names.index(name) for name, _ in SLIDERS.values()]
+        signs = torch.tensor([sign for _, sign in SLIDERS.values()])
+        return (logits(self.judge, x) / self.spread)[:, columns] * signs
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the judge sees of pictures (N, D) before it answers: (N, 128)."""
+        return features(self.judge, x)
+
+    def at(self, file: str) -> int:
+        """The place of a face in `codes`, by the name of its file. ValueError if it has none."""
+        return self.files.index(file)
+
+
+def save(path: Path, kit: Kit) -> None:
+    """Write the kit, its tensors rounded to float16, and the hash beside it."""
+    tensors = {f"judge.{name}": value for name, value in kit.judge.state_dict().items()}
+    for way, found in kit.directions.items():
+        tensors |= {f"directions.{way}.{name}": value for name, value in found.items()}
+    tensors |= {"codes.mu": kit.codes.mu, "codes.logvar": kit.codes.logvar, "spread": kit.spread}
+    rounded = {name: value.half() for name, value in tensors.items()}
+    facts = {
+        "model": kit.model,
+        "files": kit.files,
+        "has": kit.has.int().tolist(),
+        "names": kit.names,
+        "shape": kit.judge.shape,
+        "measured": kit.facts,
+    }
+    sha256 = pretrained.write_tensors(path, rounded, facts)
+    path.with_suffix(".json").write_text(json.dumps({"sha256": sha256}) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Kit:
+    """The kit in this file, float32. Raises WeightsError where the file is not the one saved."""
+    try:
+        sha256 = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise pretrained.WeightsError(f"{path} has no hash beside it: {problem}") from problem
+    tensors, facts = pretrained.read_tensors(path, sha256)
+    tensors = {name: value.float() for name, value in tensors.items()}
+    judge = Judge(facts["shape"], len(facts["names"]))
+    judge.load_state_dict(
+        {name.removeprefix("judge."): v for name, v in tensors.items() if name.startswith("judge.")}
+    )
+    return Kit(
+        model=facts["model"],
+        directions={
+            way: {name: tensors[f"directions.{way}.{name}"] for name in SLIDERS} for way in WAYS
+        },
+        codes=Diagonal(tensors["codes.mu"], tensors["codes.logvar"]),
+        files=tuple(facts["files"]),
+        has=torch.tensor(facts["has"], dtype=torch.bool),
+        judge=judge.eval(),
+        names=tuple(facts["names"]),
+        spread=tensors["spread"],
+        facts=facts["measured"],
+    )
+
+
+def shipped() -> Kit:
+    """The kit that comes with the package, for the network celeba-ours."""
+    return load(SHIPPED)
+
+
+__all__ = [
+    "SHIPPED",
+    "SLIDERS",
+    "WAYS",
+    "Judge",
+    "Kit",
+    "estimate",
+    "features",
+    "fit_judge",
+    "labels",
+    "load",
+    "logits",
+    "save",
+    "shipped",
+]
