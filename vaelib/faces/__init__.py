@@ -75,11 +75,19 @@ class Kit:
     spread: Tensor
     facts: Mapping[str, object]
 
+    def answers(self) -> list[tuple[int, float]]:
+        """For each slider the place of its logit among the judge's, and the factor to its unit."""
+        places = [self.names.index(name) for name, _ in SLIDERS.values()]
+        signs = [sign for _, sign in SLIDERS.values()]
+        return [(p, sign / self.spread[p].item()) for p, sign in zip(places, signs, strict=True)]
+
     def scores(self, x: Tensor) -> Tensor:
-        """What the judge says of pictures (N, D), in its unit and in the order of SLIDERS."""
-        columns = [self.names.index(name) for name, _ in SLIDERS.values()]
-        signs = torch.tensor([sign for _, sign in SLIDERS.values()])
-        return (logits(self.judge, x) / self.spread)[:, columns] * signs
+        """What the judge says of pictures (N, D), in its unit and in the order of SLIDERS: (N, 6).
+
+        The unit of an answer is the standard deviation of its logit over test photographs.
+        """
+        places, factors = zip(*self.answers(), strict=True)
+        return logits(self.judge, x)[:, list(places)] * torch.tensor(factors)
 
     def features(self, x: Tensor) -> Tensor:
         """What the judge sees of pictures (N, D) before it answers: (N, 128)."""
