@@ -282,7 +282,15 @@ def test_hostile_files_are_refused_by_name(path, model, trick, tmp_path, monkeyp
 
 # --- the weights that come with the package -------------------------------------------------
 
-SHIPPED = ("brain-ours", "celeba-ours", "latent-binarized", "latent-ours", "latent-thesis")
+SHIPPED = (
+    "brain-ours",
+    "celeba-ours",
+    "latent-binarized",
+    "latent-ours",
+    "latent-thesis",
+    "portraits-ours",
+)
+DATA_DIM = {"latent": 28**2, "brain": 128**2, "celeba": 3 * 64**2, "portraits": 3 * 48**2}
 each_shipped = pytest.mark.parametrize("name", SHIPPED)
 
 
@@ -300,7 +308,7 @@ def test_shipped_weights_are_those_of_their_card(name):
     model, card = pretrained.shipped(name)
     assert card.dtype == "float16"
     assert card.likelihood == repr(likelihood(name))
-    assert model.data_dim == {"latent": 28**2, "brain": 128**2, "celeba": 3 * 64**2}[kind(name)]
+    assert model.data_dim == DATA_DIM[kind(name)]
     assert card.metrics.keys() == card.stderr.keys() == card.n_images.keys()
     assert "-ELBO" in card.metrics
     assert card.command.startswith("python -m vaelib.train ")
@@ -325,6 +333,8 @@ def likelihood(name):
 
 def images(name, gen):
     """Test images of the data that a model was made for; skips where they are not on disk."""
+    if kind(name) == "portraits":
+        return data.faces(300, seed=1, size=48).images.pixels
     there = {"latent": data.has_mnist, "brain": data.has_brain, "celeba": data.has_celeba}
     if not there[kind(name)]():
         pytest.skip(f"the data of {name} is not on disk")

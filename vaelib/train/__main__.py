@@ -122,7 +122,7 @@ def _card(
         data=says,
         command=command,
         device=f"{device}, torch {torch.__version__}",
-        seconds=round(history.seconds, 1),
+        seconds=float(f"{history.seconds:.4g}"),  # a quick run takes hundredths
         metrics=metrics,
         likelihood=repr(preset.lik),
         date=date.today().isoformat(),
