@@ -1,12 +1,11 @@
-"""What all tests share: the tree, and the tools as modules."""
+"""What all tests share: the folder of the project, a tiny book, a browser."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
+pytest_plugins = ["chromium"]
 
 
 @pytest.fixture(scope="session")
