@@ -11,9 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaelib.data.common import to_floats
-from vaelib.directions import difference_of_means as difference_of_means  # passed on, with
-from vaelib.directions import leakage as leakage  # the table of what an edit changed,
-from vaelib.directions import shift as shift  # from the room of directions
 from vaelib.gaussian import Diagonal, FullCovariance, log_standard_normal
 from vaelib.likelihood import Likelihood
 from vaelib.model import Network
