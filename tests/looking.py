@@ -38,3 +38,13 @@ def assert_follows_theme(root, page):
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light[0])
     assert all(pixels(root, i) != light[i] for i in range(count))
+
+
+def trait(root, name):
+    """The value of a trait of a view on a page without a kernel."""
+    return root.evaluate("(r, name) => r.parentElement.model.get(name)", name)
+
+
+def set_trait(root, name, value):
+    """Set a trait as a cell in a kernel would."""
+    root.evaluate("(r, [name, value]) => r.parentElement.model.set(name, value)", [name, value])

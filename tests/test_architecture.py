@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "ledger": set(),
     "records": {"runtime"},
     "figures": set(),
+    "views": set(),
     "web": set(),
     "mixture": set(),
     "evidence": {"mixture"},

@@ -2,18 +2,18 @@
 
 import pytest
 
-from vaelib.web import bundle
+from vaelib.views import bundle
 
 
 @pytest.fixture
 def open_view(page, tmp_path):
-    """Open a view of vaelib.web alone on a page from file://, and return its root element."""
+    """Open a view alone on a page from file://, and return its root element."""
 
     def open_it(view):
-        path = tmp_path / f"{view.name}.html"
+        path = tmp_path / "view.html"
         path.write_text(view.page(), encoding="utf-8")
         page.goto(path.as_uri())
-        return page.locator(f"#{view.name}")
+        return page.locator(".vw")
 
     return open_it
 
@@ -28,11 +28,17 @@ def root(view, page, open_view):
 
 @pytest.fixture
 def load_script(page):
-    """An empty page with the functions of one view's script: `load_script("search")`."""
+    """An empty page with what one view's script exports as globals: `load_script("search")`."""
 
     def load(name):
         page.goto("about:blank")
-        page.add_script_tag(content=bundle(name))
+        page.evaluate(
+            """async (source) => {
+              const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+              Object.assign(window, await import(url));
+            }""",
+            bundle(name),
+        )
         return page
 
     return load

@@ -1,7 +1,9 @@
 // Chapter 4: move q over a posterior; ELBO + KL = log p(x); descend either divergence.
-import { axes, canvas, colors, disc, el, key, line, menu, number, onPick, scale } from "./core.js";
+import {
+  axes, begin, bind, canvas, colors, disc, el, key, line, menu, number, onPick, scale, sentenceLine, slider, tell,
+} from "./core.js";
 
-// --- the mathematics, as in elbo.py ----------------------------------------------------------
+// --- the mathematics ---------------------------------------------------------------------------
 
 const STEP = 0.04; // to 32 on either side: more than six of the widest standard deviations
 const GRID = Float64Array.from({ length: 1601 }, (_, i) => STEP * (i - 800));
@@ -39,15 +41,15 @@ export function posterior({ weights, means, stds, x, sigma_x: noise }) {
 }
 
 /** Everything about a model that does not depend on q, on the grid. */
-export function prepare(target) {
-  const post = posterior(target);
+export function prepare(model) {
+  const post = posterior(model);
   const logP = GRID.map((z) => logMixture(z, post));
-  const logJoint = GRID.map((z) => logMixture(z, target) + logNormal(target.x, z, target.sigma_x));
+  const logJoint = GRID.map((z) => logMixture(z, model) + logNormal(model.x, z, model.sigma_x));
   const score = GRID.map((z, i) => post.weights.reduce((sum, w, k) => {
     const share = Math.exp(Math.log(w) + logNormal(z, post.means[k], post.stds[k]) - logP[i]);
     return sum + (share * (post.means[k] - z)) / post.stds[k] ** 2;
   }, 0));
-  return { target, post, logP, logJoint, score };
+  return { post, logP, logJoint, score };
 }
 
 /** [ELBO, KL(q || p), KL(p || q)] in nats, on every stride-th point of the grid. */
@@ -63,13 +65,13 @@ export function measure({ logP, logJoint }, mean, std, stride = 1) {
   return [elbo, reverse, forward];
 }
 
-/** The way [[mean, std], ...] down the divergence "reverse" or "forward". */
+/** The trajectory [[mean, std], ...] of gradient descent on the divergence "reverse" or "forward". */
 export function descend({ post, score }, mean, std, direction) {
-  const way = [[mean, std]];
+  const steps = [[mean, std]];
   const expect = (f) => post.weights.reduce((sum, w, k) => sum + w * f(post.means[k], post.stds[k]), 0);
   const center = expect((m) => m);
   for (let t = 0; t < MAX_STEPS; t++) {
-    const [m, s] = way[t];
+    const [m, s] = steps[t];
     let [dm, dLogS] = [(center - m) / s ** 2, expect((a, b) => b * b + (a - m) ** 2) / s ** 2 - 1];
     if (direction === "reverse") {
       [dm, dLogS] = [0, 1];
@@ -79,18 +81,18 @@ export function descend({ post, score }, mean, std, direction) {
         dLogS += q * (GRID[i] - m) * score[i];
       }
     }
-    const step = (slope) => clip(RATE * slope, [-LONGEST, LONGEST]);
-    way.push([m + step(dm), s * Math.exp(step(dLogS))]);
-    if (Math.max(Math.abs(way[t + 1][0] - m), Math.abs(way[t + 1][1] - s)) < ENOUGH) break;
+    const move = (slope) => clip(RATE * slope, [-LONGEST, LONGEST]);
+    steps.push([m + move(dm), s * Math.exp(move(dLogS))]);
+    if (Math.max(Math.abs(steps[t + 1][0] - m), Math.abs(steps[t + 1][1] - s)) < ENOUGH) break;
   }
-  return way;
+  return steps;
 }
 
 /** The sentence under the pictures. */
 export function sentence(model, mean, std) {
   const [elbo, reverse, forward] = measure(model, mean, std).map((v) => number(v, 3));
   return `q = N(${number(mean)}, ${number(std)}\u00b2): ELBO ${elbo} + KL(q\u2016p) ${reverse} = ` +
-    `log p(x) = ${number(model.post.logPx, 3)} nats. The other way, KL(p\u2016q) is ${forward}.`;
+    `log p(x) = ${number(model.post.logPx, 3)} nats. In the other direction, KL(p\u2016q) = ${forward}.`;
 }
 
 // --- the view ----------------------------------------------------------------------------------
@@ -98,34 +100,19 @@ export function sentence(model, mean, std) {
 const MAP = { nx: 72, ny: 44, stride: 4 };
 const NAMES = { reverse: "KL(q\u2016p)", forward: "KL(p\u2016q)" };
 
-/** A labeled slider over [min, max]; show(value) is its text. Returns {set}. */
-function slider(parent, { label, min, max, step, show, onInput }) {
-  const bar = el("div", { class: "vw-bar" }, parent);
-  const wrap = el("label", { style: "display:flex;flex:1;align-items:center;gap:4px 12px" }, bar);
-  const text = el("span", { style: "min-width:8.5em;font-variant-numeric:tabular-nums" }, wrap);
-  const input = el("input", { type: "range", min, max, step, "aria-label": label }, wrap);
-  function set(value) {
-    input.value = value;
-    text.textContent = show(value);
-    input.setAttribute("aria-valuetext", show(value));
-  }
-  input.addEventListener("input", () => { set(Number(input.value)); onInput(Number(input.value)); });
-  return { set, input };
-}
-
-export function mount(root, { targets, start }) {
-  const models = targets.map(prepare);
-  let model = models[0];
-  let [mean, std] = start;
-  let direction = "reverse";
-  let way = [];
-  let timer = null;
+export function render(props) {
+  const view = begin(props);
+  const { root, model: traits, data } = view;
+  const models = data.models.map(prepare);
+  const put = bind(view, ["model_index", "mean", "std"], changed);
   const maps = new Map(); // the landscapes that were drawn before
+  let direction = "reverse";
+  let trajectory = [];
+  let timer = null;
+  let model, mean, std; // what is drawn
 
-  menu(root, { label: "Model", names: targets.map((t) => t.name), onChange(i) {
-    model = models[i];
-    byHand(mean, std);
-  } });
+  const chosen = menu(root, { label: "Model", names: data.models.map((m) => m.name),
+    onChange: (i) => byHand({ model_index: i }) });
   key(root, [["\u25a0", "gray", "posterior p(z | x)"], ["\u2501\u2501", "blue", "q"],
     ["\u25cb", "fg", "q as a point of the map"]]);
   const views = el("div", { style: "display:flex;flex-wrap:wrap;gap:6px 14px" }, root);
@@ -133,23 +120,24 @@ export function mount(root, { targets, start }) {
   const density = canvas(half(), { ratio: 0.72, label: "Density of the posterior and of q",
     draw: (ctx, width, height) => drawDensity(ctx, width, height, model, mean, std, colors(root)) });
   const map = canvas(half(), { ratio: 0.72,
-    label: "Map of the divergence over mean and standard deviation of q, with q and its way",
-    draw: (ctx, width, height) => drawMap(ctx, width, height, landscape(), { mean, std, way, direction }, colors(root)) });
+    label: "Map of the divergence over mean and standard deviation of q, with q and its trajectory",
+    draw: (ctx, width, height) =>
+      drawMap(ctx, width, height, landscape(), { mean, std, trajectory, direction }, colors(root)) });
   const bar = canvas(root, { ratio: (width) => (width < 480 ? 0.26 : 0.13),
     label: "Bar: ELBO and KL divergence add up to log p(x)",
     draw: (ctx, width, height) => drawBar(ctx, width, height, model, mean, std, colors(root)) });
 
   const means = slider(root, { label: "Mean of q", min: MEANS[0], max: MEANS[1], step: 0.01,
-    show: (v) => `mean of q ${number(v)}`, onInput: (v) => byHand(v, std) });
+    show: (v) => `mean of q ${number(v)}`, onInput: (v) => byHand({ mean: v }) });
   // the slider of the standard deviation is even in its logarithm
   const stds = slider(root, { label: "Standard deviation of q", min: Math.log(STDS[0]), max: Math.log(STDS[1]), step: 0.001,
-    show: (v) => `sd of q ${number(Math.exp(v))}`, onInput: (v) => byHand(mean, Math.exp(v)) });
+    show: (v) => `sd of q ${number(Math.exp(v))}`, onInput: (v) => byHand({ std: clip(Math.exp(v), STDS) }) });
   const buttons = el("div", { class: "vw-bar", style: "flex-wrap:wrap" }, root);
   for (const name of ["reverse", "forward"]) {
     const button = el("button", { type: "button", text: `Descend ${NAMES[name]}` }, buttons);
     button.addEventListener("click", () => roll(name));
   }
-  const text = el("p", { class: "vw-text", "aria-live": "polite" }, root);
+  const text = sentenceLine(root, [means.input, stds.input]);
 
   function landscape() {
     const name = `${models.indexOf(model)} ${direction}`;
@@ -168,47 +156,54 @@ export function mount(root, { targets, start }) {
     return maps.get(name);
   }
 
-  function move(m, s) {
-    [mean, std] = [m, s];
-    means.set(clip(mean, MEANS));
-    stds.set(Math.log(clip(std, STDS)));
-    text.textContent = sentence(model, mean, std);
+  /** Draw what the traits say. A change that no descent made ends the descent. */
+  function changed() {
+    const index = traits.get("model_index");
+    const [m, s] = [traits.get("mean"), traits.get("std")];
+    const last = trajectory.at(-1);
+    if (model !== models[index] || !last || last[0] !== m || last[1] !== s) {
+      halt();
+      trajectory = [];
+    }
+    [model, mean, std] = [models[index], m, s];
+    chosen.value = index;
+    means.set(mean);
+    stds.set(Math.log(std));
+    text.say(sentence(model, mean, std));
     [density, map, bar].forEach((picture) => picture.redraw());
+    const [elbo, kl] = measure(model, mean, std);
+    tell(traits, { elbo, kl });
   }
 
   function halt() {
     clearInterval(timer);
     timer = null;
-    hush();
+    text.hush(false);
   }
 
-  // Every step spoken would bury a listener; a slider in focus says its own value.
-  function hush() {
-    const silent = timer !== null || [means.input, stds.input].includes(document.activeElement);
-    text.setAttribute("aria-live", silent ? "off" : "polite");
-  }
-  for (const { input } of [means, stds]) ["focus", "blur"].forEach((e) => input.addEventListener(e, hush));
-
-  function byHand(m, s) {
+  function byHand(values) {
     halt();
-    way = [];
-    move(m, s);
+    trajectory = [];
+    put(values);
   }
 
   function roll(name) {
     halt();
     direction = name;
-    const steps = descend(model, mean, std, name);
+    const steps = descend(model, mean, std, name).map(([m, s]) => [clip(m, MEANS), clip(s, STDS)]);
     let t = 0;
-    const go = (i) => { way = steps.slice(0, i + 1); move(...steps[i]); };
+    const go = (i) => {
+      trajectory = steps.slice(0, i + 1);
+      put({ mean: steps[i][0], std: steps[i][1] });
+    };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return go(steps.length - 1);
+    text.hush(true);
     timer = setInterval(() => {
       if (!root.isConnected) return halt();
       t = Math.min(t + 2, steps.length - 1);
       if (t === steps.length - 1) halt(); // before the last sentence, so that it is spoken
       go(t);
     }, 30);
-    hush();
   }
 
   function pick(event) {
@@ -217,12 +212,16 @@ export function mount(root, { targets, start }) {
     if (event.offsetX < box.left || event.offsetX > box.right || event.offsetY > box.bottom) return;
     const m = scale([box.left, box.right], MEANS)(event.offsetX);
     const s = scale([box.bottom, box.top], STDS.map(Math.log))(event.offsetY);
-    byHand(clip(m, MEANS), clip(Math.exp(s), STDS));
+    byHand({ mean: clip(m, MEANS), std: clip(Math.exp(s), STDS) });
   }
   onPick(map.node, pick);
 
-  move(mean, std);
+  view.onEnd(halt);
+  changed();
+  return view.end;
 }
+
+export default { render };
 
 // --- drawing -----------------------------------------------------------------------------------
 
@@ -253,7 +252,7 @@ function drawDensity(ctx, width, height, { post }, mean, std, tone) {
   ctx.restore();
 }
 
-function drawMap(ctx, width, height, values, { mean, std, way, direction }, tone) {
+function drawMap(ctx, width, height, values, { mean, std, trajectory, direction }, tone) {
   const box = frame(width, height);
   const lowest = Math.min(...values);
   const [w, h] = [(box.right - box.left) / MAP.nx, (box.bottom - box.top) / MAP.ny];
@@ -282,9 +281,9 @@ function drawMap(ctx, width, height, values, { mean, std, way, direction }, tone
   ctx.fillText(`${NAMES[direction]}: the bluer, the lower`, box.left, 4);
   ctx.strokeStyle = tone.fg;
   ctx.lineWidth = 1.5;
-  if (way.length) {
-    line(ctx, way.map(([m, s]) => [x(m), y(s)]));
-    disc(ctx, x(way[0][0]), y(way[0][1]), 2.5);
+  if (trajectory.length) {
+    line(ctx, trajectory.map(([m, s]) => [x(m), y(s)]));
+    disc(ctx, x(trajectory[0][0]), y(trajectory[0][1]), 2.5);
   }
   ctx.fillStyle = tone.bg;
   disc(ctx, x(clip(mean, MEANS)), y(clip(std, STDS)), 6);
