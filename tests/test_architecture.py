@@ -18,7 +18,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 MAY_IMPORT = {
     "__init__": set(),
     "runtime": set(),
-    "ledger": set(),
+    "estimate": set(),
+    "ledger": {"estimate"},
     "records": {"runtime"},
     "figures": set(),
     "views": set(),
@@ -45,7 +46,7 @@ MAY_IMPORT = {
 }
 DRAWING = {"matplotlib", "matplotlib_inline", "seaborn"}
 SLOW = {"torchvision", "sklearn", "seaborn", "pandas"}
-WITHOUT_TORCH = ("runtime", "ledger", "records", "mixture", "web", "figures")
+WITHOUT_TORCH = ("runtime", "estimate", "ledger", "records", "mixture", "web", "figures")
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
 

@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from vaelib import ledger
+from vaelib.estimate import Estimate
 from vaelib.ledger import CORRECTED, FAILS, HOLDS, LedgerError, check
 
 
@@ -110,6 +111,59 @@ def test_numbers_of_any_library_become_plain_json():
 )
 def test_the_interval_in_words(bounds, text):
     assert ledger.interval(claim(**bounds)) == text
+
+
+MEASURED = Estimate(1.0, 0.1, 50)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "low", "high"),
+    [
+        ({"exact": 0.7}, 0.7 - 6 * 0.1, 0.7 + 6 * 0.1),
+        ({"exact": 0.7, "sigmas": 4}, 0.7 - 4 * 0.1, 0.7 + 4 * 0.1),
+        ({"above": 0.2}, 0.2 + 6 * 0.1, None),
+        ({"below": 1.8}, None, 1.8 - 6 * 0.1),
+        ({"above": 0.2, "below": 1.8}, 0.2 + 6 * 0.1, 1.8 - 6 * 0.1),
+        ({"above": 0.2, "high": 2.0}, 0.2 + 6 * 0.1, 2.0),
+        ({"low": 0.5, "high": 2.0}, 0.5, 2.0),
+    ],
+)
+def test_an_estimate_is_checked_in_standard_errors(bounds, low, high):
+    entry = claim(MEASURED, **{"low": None, **bounds})
+    assert (entry.value, entry.stderr) == (1.0, 0.1)
+    assert (entry.low, entry.high) == (low, high)
+    # The row is the one that its bounds by hand give.
+    assert entry == claim(1.0, low=low, high=high, stderr=0.1)
+
+
+@pytest.mark.parametrize("bounds", [{"exact": 1.61}, {"above": 0.41}, {"below": 1.59}])
+def test_an_estimate_that_is_too_far_off_fails(bounds):
+    with pytest.raises(LedgerError, match="test-row: measured 1"):
+        claim(MEASURED, low=None, **bounds)
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "message"),
+    [
+        (MEASURED, {}, "no interval"),
+        (1.0, {"exact": 1.0}, "need an Estimate"),
+        (1.0, {"low": 0.0, "above": 1.0}, "need an Estimate"),
+        (MEASURED, {"exact": 1.0, "low": 0.0}, "one per side"),
+        (MEASURED, {"exact": 1.0, "high": 2.0}, "one per side"),
+        (MEASURED, {"above": 0.0, "low": 0.0}, "one per side"),
+        (MEASURED, {"below": 2.0, "exact": 1.0}, "one per side"),
+        (MEASURED, {"exact": 1.0, "sigmas": 0}, "no tolerance"),
+        (MEASURED, {"exact": 1.0, "stderr": 0.1}, "its own stderr"),
+        (MEASURED, {"exact": math.nan}, "finite number"),
+        (Estimate(1.0, 0.0, 50), {"exact": 1.0}, "no tolerance"),
+        (Estimate(1.0, 0.0, 50), {"above": 0.0}, "no tolerance"),
+        (Estimate(np.ones(3), np.ones(3), 50), {"exact": 1.0}, "one entry at a time"),
+    ],
+)
+def test_a_tolerance_that_means_nothing_is_refused(value, bounds, message):
+    with pytest.raises(ValueError, match=message) as problem:
+        claim(value, **{"low": None, **bounds})
+    assert not isinstance(problem.value, LedgerError)
 
 
 def test_the_box_escapes_what_it_shows():

@@ -12,6 +12,8 @@ import math
 from dataclasses import asdict, dataclass
 from numbers import Real
 
+from vaelib.estimate import Estimate
+
 MIME = "application/vnd.vaelib.ledger+json"
 HOLDS, CORRECTED, FAILS = "holds", "holds corrected", "does not hold"
 
@@ -42,12 +44,16 @@ class Entry:
 
 def check(
     id: str,
-    value: Real,
+    value: Real | Estimate,
     *,
     thesis: str,
     says: str,
     low: float | None = None,
     high: float | None = None,
+    exact: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    sigmas: float = 6,
     thesis_value: float | tuple[float, float] | None = None,
     correction: str = "",
     stderr: float | None = None,
@@ -58,17 +64,30 @@ def check(
     id            unique in the book, e.g. "cavi-monotone"
     thesis        the section or equation of the thesis, e.g. "2.4"
     says          what the thesis states there, in our words
+    value         a number, or an `Estimate`, whose standard error is recorded
     low, high     the interval of OUR statement; leave one out for a one-sided interval
+    exact         of an Estimate: our statement is that it measures this number, so the interval
+                  is exact ± sigmas standard errors
+    above, below  of an Estimate: it exceeds `above` (or stays below `below`) by at least sigmas
+                  standard errors
     thesis_value  what the thesis's statement amounts to: a number (it holds when it lies in
                   our interval) or a pair (it holds when our value lies between the two).
                   Leave it out when our statement IS the thesis's statement
     correction    what had to be mended first; turns the verdict into "holds corrected"
-    stderr        standard error of `value` where it was estimated from samples
+    stderr        standard error of `value` where it is a number estimated from samples
 
     Displays a box and returns the entry when our statement holds. Raises LedgerError when
     the value is outside the interval or not finite, ValueError when the interval (or the
-    thesis's pair) is missing, upside down or not finite.
+    thesis's pair) is missing, given twice, upside down or not finite, or when exact, above or
+    below come without a single Estimate whose standard error is positive.
     """
+    if isinstance(value, Estimate):
+        if stderr is not None:
+            raise ValueError(f"ledger entry {id!r}: an Estimate brings its own stderr")
+        low, high = _tolerance(id, value, low, high, exact, above, below, sigmas)
+        value, stderr = value.value, value.stderr
+    elif not (exact is None and above is None and below is None):
+        raise ValueError(f"ledger entry {id!r}: exact, above and below need an Estimate")
     if low is None and high is None:
         raise ValueError(f"ledger entry {id!r} has no interval: give low, high or both")
     low, high = _bounds(id, low, high)
@@ -174,6 +193,37 @@ def _shown(entry: Entry) -> dict[str, str]:
         "claimed": claimed(entry),
         "correction": entry.correction,
     }
+
+
+def _tolerance(
+    id: str,
+    value: Estimate,
+    low: float | None,
+    high: float | None,
+    exact: float | None,
+    above: float | None,
+    below: float | None,
+    sigmas: float,
+) -> tuple[float | None, float | None]:
+    """The interval of a check on an Estimate, its tolerance counted in standard errors."""
+    if not isinstance(value.value, float):
+        raise ValueError(f"ledger entry {id!r}: {value} is an array, check one entry at a time")
+    if exact is None and above is None and below is None:
+        return low, high
+    for bounds in ((low, above, exact), (high, below, exact)):
+        if sum(bound is not None for bound in bounds) > 1:
+            raise ValueError(f"ledger entry {id!r}: exact, above, below, low, high: one per side")
+    if not (value.stderr > 0 and sigmas > 0):
+        raise ValueError(
+            f"ledger entry {id!r}: {sigmas} standard errors of {value.stderr} are no tolerance"
+        )
+    slack = sigmas * value.stderr
+    if exact is not None:
+        return exact - slack, exact + slack
+    return (
+        low if above is None else above + slack,
+        high if below is None else below - slack,
+    )
 
 
 def _bounds(id: str, low: Real | None, high: Real | None) -> tuple[float | None, float | None]:
