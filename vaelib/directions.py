@@ -1,7 +1,7 @@
-"""Directions of attributes in a latent space: estimated, walked along, and held to account.
+"""Attribute directions in a latent space: estimating them, moving along them, measuring the effect.
 
-A direction is scaled so that a strength of 1 is one attribute's worth: from not having it to
-having it, as the estimate sees it. Everything goes by name, nothing by position.
+A direction is scaled so that a strength of 1 is the estimated difference between having the
+attribute and not having it. Attributes are addressed by name, never by position.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ Directions = Mapping[str, Tensor]  # name -> (M,)
 
 
 def difference_of_means(mu: Tensor, has: Tensor) -> Tensor:
-    """E[mu | with] - E[mu | without], the direction of thesis 5.4: codes (N, M), has (N,) -> (M,).
+    """E[mu | with] - E[mu | without], the direction of thesis 5.4: mu (N, M), has (N,) -> (M,).
 
-    It carries along whatever goes with the attribute. Raises DataError where one class is empty.
+    It includes the effect of every attribute that is correlated with this one. Raises DataError
+    if one of the two classes is empty.
     """
     if has.all() or not has.any():
         raise DataError(f"{'all' if has.any() else 'none'} of {len(has)} have it: no difference")
@@ -27,26 +28,26 @@ def difference_of_means(mu: Tensor, has: Tensor) -> Tensor:
 
 
 def regression(mu: Tensor, attributes: Tensor) -> Tensor:
-    """What each attribute adds to the code while the others stay: (N, M), (N, A) -> (A, M).
+    """Effect of each attribute on the code, the others held fixed: (N, M), (N, A) -> (A, M).
 
-    Least squares of mu on all attributes at once and a constant. Raises DataError where the
-    columns are not independent: then nobody can tell them apart.
+    Least squares of mu on all attributes at once and a constant. Raises DataError if the
+    columns are linearly dependent, since the effects are then not identified.
     """
     design = torch.cat([attributes.double(), torch.ones(len(mu), 1, dtype=torch.float64)], 1)
     rank = int(torch.linalg.matrix_rank(design))
     if rank < design.shape[1]:
         raise DataError(
             f"{design.shape[1]} columns (attributes and a constant) over {len(mu)} faces have rank "
-            f"{rank}: drop attributes that follow from others, or bring more faces"
+            f"{rank}: drop attributes that follow from others, or add more faces"
         )
     return torch.linalg.lstsq(design, mu.double()).solution[:-1].to(mu.dtype)
 
 
 def probe_normal(mu: Tensor, has: Tensor, penalty: float = 1.0) -> Tensor:
-    """The normal of a logistic regression of the attribute on mu: (N, M), (N,) -> (M,).
+    """Normal vector of a logistic regression of the attribute on mu: (N, M), (N,) -> (M,).
 
-    As long as it takes to carry the mean score of those without to that of those with.
-    `penalty` weighs the square of the weights on standardized codes.
+    Scaled to move the mean score of the codes without the attribute to that of the codes with
+    it. `penalty` is the L2 penalty of the weights on standardized codes.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -61,7 +62,8 @@ def probe_normal(mu: Tensor, has: Tensor, penalty: float = 1.0) -> Tensor:
 def shift(z: Tensor, directions: Directions, strengths: Mapping[str, float]) -> Tensor:
     """z + sum of strength x direction (thesis 5.4), by name: (..., M) -> (..., M).
 
-    Raises DataError for an unknown name, with near ones, and for a strength that is not finite.
+    Raises DataError for an unknown name, listing close matches, and for a strength that is not
+    finite.
     """
     moved = z
     for name, strength in strengths.items():
@@ -76,10 +78,10 @@ def shift(z: Tensor, directions: Directions, strengths: Mapping[str, float]) -> 
 def leakage(
     before: Tensor, after: Tensor, names: Sequence[str], spread: Tensor
 ) -> dict[str, tuple[float, float]]:
-    """What an edit did to each attribute: mean change over faces and its standard error.
+    """Effect of an edit on each attribute: mean change over faces and its standard error.
 
-    before, after (N, A) are a judge's scores of the same faces, or measured values; `spread`
-    (A,) is the standard deviation of each over real faces and becomes the unit.
+    before, after (N, A) are a classifier's scores of the same faces, or measured values. Changes
+    are in units of `spread` (A,), the standard deviation of each attribute over real faces.
     """
     change = (after - before) / spread
     mean, error = change.mean(0), change.std(0) / len(change) ** 0.5
@@ -87,10 +89,10 @@ def leakage(
 
 
 def recognized(before: Tensor, after: Tensor) -> Tensor:
-    """Whether each edited face is still nearest to itself among all unedited ones: (N,) bool.
+    """Whether each edited face is nearest to its own original among all originals: (N,) bool.
 
-    before, after (N, F) are features of the same faces; each feature counts in units of its
-    spread over `before`.
+    A measure of kept identity. before, after (N, F) are features of the same faces, compared in
+    units of their standard deviations over `before`.
     """
     spread = before.std(0).clamp_min(1e-6)
     nearest = torch.cdist(after / spread, before / spread).argmin(1)
@@ -105,11 +107,11 @@ def strength_for(
     step: float = 0.25,
     tolerance: float = 1e-3,
 ) -> float:
-    """The smallest strength at which score(strength) reaches `target`, as steps of `step` see it.
+    """The smallest strength at which score(strength) reaches `target`, for comparing equal effects.
 
-    Edits are compared at equal effect, not at equal strength. Walks outward from 0, since far
-    out a picture falls apart and a score with it, and halves the step that crosses the target.
-    Raises DataError where no strength up to `highest` reaches it.
+    Searches outward from 0 in steps of `step` and bisects the first step that crosses the
+    target: at large strengths images degenerate and the score falls again. Raises DataError if
+    no strength up to `highest` reaches the target.
     """
     low, high = 0.0, step
     while (reached := score(high)) < target:

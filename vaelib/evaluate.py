@@ -1,4 +1,8 @@
-"""What a trained VAE is worth, on images it has not seen. All numbers per example, in nats."""
+"""Measures of a trained VAE on held-out images: one value per image, in nats unless said otherwise.
+
+The images, pixels (N, D), are bytes or floats; they are converted and moved to the model's
+device batch by batch, and results come back on the CPU.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from vaelib.objective import Elbo, elbo, log_weights
 
 
 def mean_and_stderr(values: Tensor) -> tuple[float, float]:
-    """The mean over examples (B,) and its standard error."""
+    """Mean over examples (B,) and its standard error."""
     return values.mean().item(), (values.std() / math.sqrt(len(values))).item()
 
 
@@ -26,9 +30,9 @@ def mean_and_stderr(values: Tensor) -> tuple[float, float]:
 def encode(
     model: Network, pixels: Tensor, batch_size: int = 2000, *, unit_range: bool = True
 ) -> Diagonal | FullCovariance:
-    """q(z|x) of every example, on the CPU: the pair mu, logvar, (N, M) each, or mu, chol.
+    """q(z|x) of every image: mu and logvar, (N, M) each, or mu and chol (N, M, M).
 
-    unit_range=False admits values outside [0, 1], for a model with Gaussian pixels.
+    unit_range=False accepts values outside [0, 1], for a model with Gaussian pixels.
     """
     parts = [model.encode(x) for x in _batches(model, pixels, batch_size, unit_range)]
     return type(parts[0])(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
@@ -36,7 +40,7 @@ def encode(
 
 @torch.inference_mode()
 def decode(model: Network, lik: Likelihood, z: Tensor) -> Tensor:
-    """The mean image of p(x|z) for each z: (..., M) -> (..., D), on the CPU."""
+    """Mean image of p(x|z) for each z: (..., M) -> (..., D)."""
     return lik.mean(model.decode(z.to(_device(model)))).cpu()
 
 
@@ -49,7 +53,11 @@ def elbo_terms(
     n_samples: int = 1,
     batch_size: int = 500,
 ) -> Elbo:
-    """The ELBO of each image at beta = 1, split in its two terms, (N,) each, by estimator B."""
+    """ELBO of each image at beta = 1 as its two terms, (N,) nats each.
+
+    Estimator B of Kingma and Welling (2014): the KL term in closed form, E_q log p(x|z) as a
+    mean over n_samples draws.
+    """
     log_lik, kl = [], []
     for x in _batches(model, pixels, batch_size, lik.unit_range):
         terms = elbo(model, lik, x, _noise(model, x, n_samples, generator))
@@ -67,9 +75,9 @@ def importance_weights(
     n_samples: int = 100,
     batch_size: int = 100,
 ) -> Tensor:
-    """log p(x, z) - log q(z|x) of n_samples draws for each image: (L, N) nats.
+    """log p(x, z) - log q(z|x) of n_samples draws from q for each image: (L, N) nats.
 
-    `objective.importance_bound` of any L rows is the bound with L samples, (N,).
+    `objective.importance_bound` of any k rows is the importance-weighted bound with k samples.
     """
     parts = []
     for x in _batches(model, pixels, batch_size, lik.unit_range):
@@ -83,8 +91,8 @@ def log_joint_2d(
 ) -> Iterator[Tensor]:
     """log p(x, z) at the cells of `grid_2d` for a VAE with Bernoulli pixels, batch by batch.
 
-    Each item is (B, side^2) on the model's device, nats. The plane is decoded once and every
-    batch costs one matrix product. Raises ValueError unless the latent space is a plane.
+    Yields (B, side^2) nats on the model's device. The grid is decoded once, after which each
+    batch costs one matrix product. Raises ValueError unless the latent space is 2-D.
     """
     if model.latent_dim != 2:
         raise ValueError(f"a grid needs a 2-D latent space, this model has {model.latent_dim}")
@@ -99,10 +107,10 @@ def log_joint_2d(
 def log_evidence_2d(
     model: Network, pixels: Tensor, side: int = 160, extent: float = 5.0, batch_size: int = 1000
 ) -> Tensor:
-    """log p(x) itself, by quadrature over [-extent, extent]^2 in side x side cells: (N,) nats.
+    """log p(x) by the midpoint rule on side x side cells of [-extent, extent]^2: (N,) nats.
 
-    The midpoint rule: p(x|z) p(z) summed at the centers of the cells. Halve the cells to see
-    what they cost. For a 2-D latent space and Bernoulli pixels, as `log_joint_2d`.
+    Compare two values of `side` to see the quadrature error. For a 2-D latent space and
+    Bernoulli pixels, as `log_joint_2d`.
     """
     log_cell = 2 * math.log(2 * extent / side)
     return torch.cat(
@@ -114,16 +122,17 @@ def log_evidence_2d(
 
 
 def grid_2d(side: int, extent: float) -> Tensor:
-    """Centers of side x side equal cells of [-extent, extent]^2, z_1 fastest: (side^2, 2)."""
+    """Centers of side x side cells of [-extent, extent]^2, z_1 varying fastest: (side^2, 2)."""
     ticks = (torch.arange(side) + 0.5) * (2 * extent / side) - extent
     z2, z1 = torch.meshgrid(ticks, ticks, indexing="ij")
     return torch.stack([z1.flatten(), z2.flatten()], dim=1)
 
 
 def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
-    """Latent dimensions whose posterior mean moves with x: Var_x(mu) > threshold, (M,) bool.
+    """Latent units whose posterior mean varies over the images mu (N, M): (M,) bool.
 
-    The measure of Burda et al. (2016); a collapsed unit has the prior as its posterior for all x.
+    A unit is active when Var_x(mu) > threshold (Burda et al. 2016). A collapsed unit has the
+    prior as its posterior for every x.
     """
     return mu.var(dim=0) > threshold
 
@@ -131,9 +140,10 @@ def active_units(mu: Tensor, threshold: float = 0.01) -> Tensor:
 def neighbor_confusion(
     z_train: Tensor, y_train: Tensor, z_test: Tensor, y_test: Tensor, n_neighbors: int = 15
 ) -> np.ndarray:
-    """Confusion of a nearest-neighbor vote in latent space: rows true, columns voted, counts.
+    """Confusion matrix of a nearest-neighbor classifier of codes z (N, M): (K, K) counts.
 
-    The trace over the sum is the accuracy: how far classes can be told apart from z alone.
+    Rows are true classes, columns predicted ones. The trace over the sum is the accuracy: how
+    well the classes are separated in latent space.
     """
     from sklearn.metrics import confusion_matrix
     from sklearn.neighbors import KNeighborsClassifier
@@ -143,9 +153,9 @@ def neighbor_confusion(
 
 
 def squared_errors(x_hat: Tensor, x: Tensor, pixels: Tensor | None = None) -> Tensor:
-    """The mean squared error of each image over all its pixels, or the chosen ones: (B,).
+    """Mean squared error of each image (B, D), over all pixels or those of a mask (B, D): (B,).
 
-    Shapes (B, D); `pixels` is a mask (B, D). An image without a chosen pixel gives nan.
+    An image whose mask is empty gives nan.
     """
     squares = (x_hat - x) ** 2
     if pixels is None:
@@ -156,18 +166,18 @@ def squared_errors(x_hat: Tensor, x: Tensor, pixels: Tensor | None = None) -> Te
 def psnr(errors: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of mean squared errors, for pixels between 0 and 1.
 
-    Give it the mean over the images: the mean of their PSNRs is another number, and infinite
-    as soon as one image is perfect.
+    Pass the error averaged over images: the mean of per-image PSNRs is a different number,
+    and infinite as soon as one image is reproduced exactly.
     """
     return -10 * torch.log10(errors)
 
 
 def ssim(x_hat: Tensor, x: Tensor, side: int) -> Tensor:
-    """Structural similarity of each pair of images, 1 for equal ones: (B, D) -> (B,).
+    """Structural similarity of each pair of images, 1 for equal ones: (B, side^2) -> (B,).
 
     Wang et al. (2004) with their constants for pixels between 0 and 1: means, variances and
-    covariance under a Gaussian window of 11 x 11 with standard deviation 1.5, at the places
-    where it fits inside the image.
+    covariance under an 11 x 11 Gaussian window of standard deviation 1.5, averaged over the
+    positions where it fits inside the image.
     """
     ticks = torch.arange(11, dtype=x.dtype, device=x.device) - 5
     window = (-(ticks**2) / (2 * 1.5**2)).exp()
@@ -187,9 +197,10 @@ def ssim(x_hat: Tensor, x: Tensor, side: int) -> Tensor:
 
 
 def resampled_means(values: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Means over examples drawn with replacement: values (..., B) -> (n, ...), the bootstrap.
+    """Bootstrap means over the last axis: values (..., B) -> (n, ...).
 
-    All leading rows share the draws, so that a difference of two rows keeps its pairing.
+    All leading rows are resampled with the same indices, so a difference of two rows is a
+    paired comparison.
     """
     size = values.shape[-1]
     picks = torch.randint(size, (n, size), generator=generator)

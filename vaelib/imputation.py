@@ -1,15 +1,15 @@
-"""Inference from part of an image: what a VAE knows of z, and of the pixels it has not seen.
+"""Inference from a partly observed image: the posterior of z and of the missing pixels.
 
-For any VAE and any likelihood with independent pixels. x (B, D) are images, seen (B, D) is
-True where a pixel counts; what stands in the others is never read, except where a function
-says `filled`. With p(x_seen | z) in the place of p(x | z),
+For any VAE and any likelihood with independent pixels. x (B, D) are images; the mask `seen`
+(B, D) is True at observed pixels, and the values of the others are never read, except by the
+functions that take a `guess` for them. With p(x_seen | z) in place of p(x | z),
 
     p(z | x_seen) is proportional to p(x_seen | z) p(z),
     p(x_missing | x_seen) = E[p(x_missing | z) | x_seen].
 
-Draws and their log weights, z (L, B, M) or a grid (L, 1, M) with log_w (L, B) in nats, are
-the common currency: exact on a grid for a plane, by importance sampling elsewhere. With every
-pixel seen and a likelihood of noisy pixels, the same functions remove noise.
+A posterior is represented by draws with log weights (`Draws`): exact on a grid for a 2-D latent
+space, by importance sampling otherwise. With every pixel observed and a likelihood of noisy
+pixels, the same functions denoise. Log-probabilities are in nats.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from vaelib.model import VAE
 
 
 class Draws(NamedTuple):
-    """Draws of z with log weights, nats: together they stand for p(z | x_seen).
+    """Weighted draws that represent p(z | x_seen).
 
-    z (L, B, M), or (L, 1, M) when all images share them; log_w (L, B), whose log-mean-exp is
-    an estimate of log p(x_seen).
+    z is (L, B, M), or (L, 1, M) when all images share the draws. The log-mean-exp of the log
+    weights log_w (L, B) estimates log p(x_seen), nats.
     """
 
     z: Tensor
@@ -40,21 +40,21 @@ class Draws(NamedTuple):
 
     @property
     def share(self) -> Tensor:
-        """The weights, added up to 1 over the draws: (L, B)."""
+        """Weights normalized over the draws: (L, B)."""
         return self.log_w.softmax(0)
 
     @property
     def effective(self) -> Tensor:
-        """The effective number of draws of each image, from 1 to L: (B,)."""
+        """Effective sample size of each image, from 1 to L: (B,)."""
         return 1 / (self.share**2).sum(0)
 
     @property
     def log_px_seen(self) -> Tensor:
-        """The estimate of log p(x_seen), nats: (B,)."""
+        """Estimate of log p(x_seen): (B,) nats."""
         return self.log_w.logsumexp(0) - math.log(len(self.log_w))
 
     def resample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n draws of equal weight for each image, with replacement: (n, B, M)."""
+        """n equally weighted draws for each image, with replacement: (n, B, M)."""
         picks = torch.multinomial(self.share.T.cpu(), n, replacement=True, generator=generator)
         picks = picks.T.to(self.z.device)[..., None]  # (n, B, 1)
         z = self.z.expand(-1, self.log_w.shape[1], -1)
@@ -63,7 +63,7 @@ class Draws(NamedTuple):
 
 @dataclass(frozen=True)
 class NoisyPixels:
-    """p(noisy x | z) = N(x; sigmoid(out), variance I): a Bernoulli's mean image, seen in noise.
+    """p(noisy x | z) = N(x; sigmoid(out), variance I): a Bernoulli mean image plus noise.
 
     Raises ValueError unless the variance is positive.
     """
@@ -73,44 +73,44 @@ class NoisyPixels:
 
     def __post_init__(self):
         if not self.variance > 0:
-            raise ValueError(f"variance is {self.variance}, expected a positive one")
+            raise ValueError(f"the variance is {self.variance}, expected a positive number")
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
-        """(..., B, D), (B, D) -> (..., B), nats."""
+        """log p(x|z) for decoder outputs (..., B, D) and images (B, D): (..., B) nats."""
         squares = (x - out.sigmoid()) ** 2 / self.variance
         return -0.5 * (LOG_2PI + math.log(self.variance) + squares).sum(-1)
 
     def mean(self, out: Tensor) -> Tensor:
-        """The image without the noise."""
+        """Mean image, without the noise: (..., D)."""
         return out.sigmoid()
 
 
 def log_lik_of(lik: Likelihood, out: Tensor, x: Tensor, pixels: Tensor) -> Tensor:
-    """log p of the chosen pixels given z, nats: out (..., B, D), x and pixels (B, D) -> (..., B).
+    """log p of the selected pixels given z: out (..., B, D), x and pixels (B, D) -> (..., B) nats.
 
-    Raises ValueError unless `pixels` is a mask of booleans.
+    Raises ValueError unless `pixels` is a boolean mask.
     """
     if pixels.dtype != torch.bool:
         raise ValueError(f"the mask is {pixels.dtype}, expected torch.bool")
-    known = torch.where(pixels, x, 0.5)  # whatever stands in the others, even nan, must not count
+    known = torch.where(pixels, x, 0.5)  # the others may hold anything, even nan
     if isinstance(lik, Bernoulli) and out.dim() == 3 and out.shape[1] == 1:
-        # All images share the L outputs: x out - softplus(out), summed, is two matrix products.
+        # All images share the L outputs: the sum of x out - softplus(out) is two matrix products.
         out = out[:, 0]
         ones = torch.where(pixels, known, 0.0)
         return out @ ones.T - F.softplus(out) @ pixels.to(out).T
-    # An axis of length 1 is summed over: what is left are the terms of the pixels.
+    # The sum runs over an axis of length 1, which leaves one term per pixel.
     each = lik.log_prob(out.unsqueeze(-1), known.unsqueeze(-1))
     return torch.where(pixels, each, 0.0).sum(-1)
 
 
 def filled(x: Tensor, seen: Tensor, guess: Tensor) -> Tensor:
-    """x where it was seen, the guess elsewhere: (B, D)."""
+    """x at observed pixels, the guess at the others: (B, D)."""
     return torch.where(seen, x, guess)
 
 
 @torch.no_grad()
 def one_pass(model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, guess: Tensor) -> Tensor:
-    """The decoded mean of q(z | x filled with the guess): (B, D). What the thesis does."""
+    """Decoded mean of q(z | x filled with the guess): (B, D). The method of thesis 5.2."""
     return lik.mean(model.decode(model.encode(filled(x, seen, guess)).mu))
 
 
@@ -126,15 +126,15 @@ def gibbs(
     n_steps: int,
     accept: bool = False,
 ) -> Tensor:
-    """A chain over z and binary missing pixels, from the guess: z of every step, (n_steps, B, M).
+    """A Markov chain over z and binary missing pixels: z of every step, (n_steps, B, M).
 
-    Pseudo-Gibbs (Rezende et al. 2014): z ~ q(z | x), missing pixels ~ p(x | z), again and again;
-    its limit is p(z | x_seen) only where q is the posterior. With `accept` each z is a proposal
-    to Metropolis and Hastings, and the limit is right (Mattei and Frellsen 2018). Raises
-    ValueError unless the pixels are Bernoulli.
+    Pseudo-Gibbs (Rezende et al. 2014) starts from the guess and alternates z ~ q(z | x) and
+    missing pixels ~ p(x | z); it converges to p(z | x_seen) only if q is the exact posterior.
+    With `accept` each z is a Metropolis-Hastings proposal, and the limit is exact for any q
+    (Mattei and Frellsen 2018). Raises ValueError unless the pixels are Bernoulli.
     """
     if not isinstance(lik, Bernoulli):
-        raise ValueError(f"the chain draws black and white pixels, the likelihood is {lik}")
+        raise ValueError(f"the chain draws binary pixels, but the likelihood is {lik}")
     z, now, kept = None, filled(x, seen, guess), []
     everything = torch.ones_like(seen)
     for _ in range(n_steps):
@@ -142,9 +142,9 @@ def gibbs(
         new = q.sample(_normal(q.mu.shape, generator, x))
         if accept and z is not None:
             weights = []
-            for there in (new, z):  # p(x, z) / q(z | x), for the image as it is now
-                log_px_z = log_lik_of(lik, model.decode(there), now, everything)
-                weights.append(log_px_z + log_standard_normal(there) - q.log_prob(there))
+            for point in (new, z):  # p(x, z) / q(z | x), for the current image
+                log_px_z = log_lik_of(lik, model.decode(point), now, everything)
+                weights.append(log_px_z + log_standard_normal(point) - q.log_prob(point))
             uniform = torch.rand(len(x), generator=generator).to(x)
             new = torch.where((uniform.log() < weights[0] - weights[1])[:, None], new, z)
         z = new
@@ -159,7 +159,7 @@ def map_z(
     model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, start: Tensor, *, n_steps: int = 100,
     lr: float = 0.1,
 ) -> Tensor:  # fmt: skip
-    """argmax of log p(x_seen | z) + log p(z) by Adam from `start` (B, M): (B, M)."""
+    """MAP estimate, argmax of log p(x_seen | z) + log p(z), by Adam from `start`: (B, M)."""
     z = start.detach().clone().requires_grad_()
     with torch.enable_grad():
         for _ in _descend([z], lr, n_steps):
@@ -172,9 +172,9 @@ def fit_q(
     model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, start: Diagonal,
     generator: torch.Generator, *, n_steps: int = 100, n_samples: int = 4, lr: float = 0.05,
 ) -> Diagonal:  # fmt: skip
-    """The Gaussian closest to p(z | x_seen) in KL(q || p), image by image, by Adam from `start`.
+    """Diagonal Gaussian closest to p(z | x_seen) in KL(q || p), per image, by Adam from `start`.
 
-    It maximizes E_q log p(x_seen | z) - KL(q || prior), which is the ELBO of the seen pixels.
+    It maximizes E_q log p(x_seen | z) - KL(q || prior), the ELBO of the observed pixels.
     """
     parts = [part.detach().clone().requires_grad_() for part in start]
     with torch.enable_grad():
@@ -193,10 +193,11 @@ def importance_draws(
     model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, q: Diagonal,
     generator: torch.Generator, *, n_samples: int, widen: float = 1.2, from_prior: float = 0.1,
 ) -> Draws:  # fmt: skip
-    """Weighted draws for p(z | x_seen), from q made `widen` times as broad and some from the prior.
+    """Weighted draws from a mixture of the prior and q with `widen` times its standard deviation.
 
-    The weights are p(x_seen, z) over the density of this mixture, so they never exceed
-    p(x_seen | z) / from_prior: a part of the posterior that q misses costs draws, not the truth.
+    The weights are p(x_seen, z) over the density of the mixture. The share `from_prior` bounds
+    them by p(x_seen | z) / from_prior, so a mode of the posterior that q misses lowers the
+    effective sample size but does not bias the estimate.
     """
     wide = Diagonal(q.mu, q.logvar + 2 * math.log(widen))
     n_prior = round(from_prior * n_samples)
@@ -211,9 +212,9 @@ def importance_draws(
 
 @torch.no_grad()
 def grid_draws(model: VAE, x: Tensor, seen: Tensor, grid: Tensor, cell: float) -> Draws:
-    """Every point of a grid (L, M) with weight L p(x_seen, z) cell: Bernoulli pixels only.
+    """Grid points (L, M) with weights L p(x_seen, z) cell, `cell` being the volume of one cell.
 
-    `cell` is the volume of a cell. Two matrix products, so that many images are cheap.
+    For Bernoulli pixels: two matrix products, so many images are cheap.
     """
     z = grid.to(x)[:, None]
     log_px_z = log_lik_of(Bernoulli(), model.decode(z), x, seen)
@@ -222,7 +223,7 @@ def grid_draws(model: VAE, x: Tensor, seen: Tensor, grid: Tensor, cell: float) -
 
 @torch.no_grad()
 def predictive_mean(model: VAE, lik: Likelihood, draws: Draws) -> Tensor:
-    """E[x | x_seen], the mean image of the posterior: (B, D)."""
+    """Posterior predictive mean image E[x | x_seen]: (B, D)."""
     if draws.z.shape[1] == 1:
         return draws.share.T @ lik.mean(model.decode(draws.z[:, 0]))
     parts = zip(
@@ -233,22 +234,22 @@ def predictive_mean(model: VAE, lik: Likelihood, draws: Draws) -> Tensor:
 
 @torch.no_grad()
 def log_px_missing(model: VAE, lik: Likelihood, x: Tensor, seen: Tensor, draws: Draws) -> Tensor:
-    """log p(x_missing | x_seen) of the true pixels in x, nats: (B,).
+    """Log predictive probability log p(x_missing | x_seen) of the pixels in x: (B,) nats.
 
-    The weighted mean of p(x_missing | z): exact on a fine grid, an estimate from draws.
+    The weighted mean of p(x_missing | z): exact on a fine grid, a Monte Carlo estimate otherwise.
     """
     each = _log_lik_of_draws(model, lik, draws.z, x, ~seen)
     return (draws.log_w + each).logsumexp(0) - draws.log_w.logsumexp(0)
 
 
 def _log_lik_of_draws(model: VAE, lik: Likelihood, z: Tensor, x: Tensor, pixels: Tensor) -> Tensor:
-    """`log_lik_of` for draws z (L, B, M) or (L, 1, M), some at a time: (L, B)."""
+    """`log_lik_of` for draws z (L, B, M) or (L, 1, M), in chunks that fit into memory: (L, B)."""
     parts = z.split(_n_at_once(model, z))
     return torch.cat([log_lik_of(lik, model.decode(part), x, pixels) for part in parts])
 
 
 def _n_at_once(model: VAE, z: Tensor, n_numbers: int = 2**22) -> int:
-    """How many draws to decode together: the images that come out hold 2^22 numbers."""
+    """Number of draws to decode at once, so that the decoded images hold about 2^22 numbers."""
     return max(1, n_numbers // (z.shape[1] * model.data_dim))
 
 
@@ -257,7 +258,7 @@ def _normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) ->
 
 
 def _descend(parameters: list[Tensor], lr: float, n_steps: int) -> Iterator[int]:
-    """Adam with a rate that falls to nothing; the caller sets the gradients at each step."""
+    """Adam with a cosine-annealed learning rate; the caller sets the gradients at each step."""
     optimizer = torch.optim.Adam(parameters, lr=lr)
     for step in range(n_steps):
         optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * step / n_steps)) / 2

@@ -1,6 +1,7 @@
-"""What can be known of a VAE with two latent dimensions and Bernoulli pixels, gap included.
+"""The inference gap of a VAE with a 2-D latent space and Bernoulli pixels, measured exactly.
 
-The evidence is a sum over a grid, so what the ELBO leaves can be measured and split by cause.
+In two dimensions log p(x) is a sum over a grid, so the gap between log p(x) and the ELBO can be
+measured and split into its approximation and its amortization part.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ from vaelib.model import VAE
 from vaelib.objective import importance_bound
 
 LIK = Bernoulli()
-ZOOM = 40  # fine cells on a side of the window around one posterior
-REACH = 6  # half a side of the window, in standard deviations of the q found on the coarse grid
+FINE_SIDE = 40  # cells per side of the fine window around one posterior
+REACH = 6  # half its width, in standard deviations of the q found on the coarse grid
 
 
 def gaps(
     model: VAE, pixels: Tensor, side: int = 160, extent: float = 5.0, steps: int = 150
 ) -> tuple[Tensor, Tensor]:
-    """log p(x) - ELBO split in two: approximation gap, amortization gap, (N,) nats each.
+    """log p(x) - ELBO as approximation gap and amortization gap, (N,) nats each.
 
-    The first is what the best diagonal Gaussian q leaves, the second what the encoder's q loses
-    to that one (Cremer et al. 2018). On a grid the ELBO of such a q is a weighted sum of
-    log p(x, z), so the best one is searched for each image, by gradient from the posterior's
-    highest cell. A posterior may be narrower than a cell: the search goes on in a window of
-    fine cells around it, and these replace the coarse ones below them in log p(x). That
-    resolves posteriors down to an eighth of a coarse cell; the gaps are then exact to about 0.01,
-    and the first is not negative beyond that.
-    Raises ValueError unless the latent space is a plane.
+    The approximation gap is that of the best diagonal Gaussian q; the amortization gap is the
+    ELBO that the encoder's q loses to it (Cremer et al. 2018). On a grid the ELBO of a Gaussian
+    is a weighted sum of log p(x, z), so the best q is found by gradient ascent for each image,
+    starting from the cell of the largest posterior. A posterior may be narrower than a cell, so
+    the search is repeated in a window of fine cells, which replace the coarse cells under them
+    in log p(x). This resolves posteriors down to an eighth of a coarse cell; the gaps are then
+    accurate to about 0.01 nats, and the approximation gap is negative by no more than that.
+    Raises ValueError unless the latent space is 2-D.
     """
     cell, found = 2 * extent / side, []
     joints = log_joint_2d(model, pixels, side, extent, batch_size=25)
@@ -48,28 +49,29 @@ def gaps(
         # the edges of the window are edges of coarse cells
         center = (((q.mu + extent) / cell).floor() + 0.5) * cell - extent
         half = ((REACH * (0.5 * q.logvar).exp() / cell).ceil() + 0.5) * cell  # (B, 2)
-        z = center[:, None] + half[:, None] * grid_2d(ZOOM, 1.0).to(x)
-        fine = _log_joint(model, x, z)  # (B, ZOOM^2)
+        z = center[:, None] + half[:, None] * grid_2d(FINE_SIDE, 1.0).to(x)
+        fine = _log_joint(model, x, z)  # (B, FINE_SIDE^2)
         inside = ((cells - center[:, None]).abs() < half[:, None]).all(-1)
         outside = joint.masked_fill(inside, -math.inf).logsumexp(1) + 2 * math.log(cell)
-        log_area = (2 * half / ZOOM).log().sum(1)
+        log_area = (2 * half / FINE_SIDE).log().sum(1)
         log_px = torch.logaddexp(outside, fine.logsumexp(1) + log_area)
 
-        ticks = center[..., None] + half[..., None] * grid_2d(ZOOM, 1.0)[:ZOOM, 0].to(x)
-        best = _best_gaussian(fine.view(-1, ZOOM, ZOOM), ticks, q, steps)
+        fine_ticks = grid_2d(FINE_SIDE, 1.0)[:FINE_SIDE, 0].to(x)
+        ticks = center[..., None] + half[..., None] * fine_ticks
+        best = _best_gaussian(fine.view(-1, FINE_SIDE, FINE_SIDE), ticks, q, steps)
         with torch.no_grad():
-            ours = _elbo(model, x, model.encode(x))
-        top = torch.maximum(_elbo(model, x, best), ours)
-        found.append(torch.stack([log_px - top, top - ours]).cpu())
+            encoded = _elbo(model, x, model.encode(x))
+        top = torch.maximum(_elbo(model, x, best), encoded)
+        found.append(torch.stack([log_px - top, top - encoded]).cpu())
     approximation, amortization = torch.cat(found, dim=1)
     return approximation, amortization
 
 
 def _best_gaussian(rows: Tensor, ticks: Tensor, q: Diagonal, steps: int) -> Diagonal:
-    """The diagonal Gaussian of the highest ELBO near q, (B, 2) each.
+    """The diagonal Gaussian with the highest ELBO near q, (B, 2) each.
 
-    From log p(x, z) by z_2, z_1 (B, n, n) at the ticks of z_1 and of z_2 (B, 2, n). Steps are in
-    units of q, of any width.
+    rows is log p(x, z) on a grid (B, n, n), z_2 by z_1; ticks (B, 2, n) are the values of z_1
+    and of z_2. Steps are measured in standard deviations of q, so its width does not matter.
     """
     std = (0.5 * q.logvar).exp()
     shift, growth = (torch.zeros_like(std, requires_grad=True) for _ in range(2))
@@ -86,7 +88,7 @@ def _best_gaussian(rows: Tensor, ticks: Tensor, q: Diagonal, steps: int) -> Diag
 
 @torch.no_grad()
 def _elbo(model: VAE, x: Tensor, q: Diagonal) -> Tensor:
-    """The ELBO of each q for its own image, by quadrature in units of q: (B,) nats."""
+    """ELBO of each q (B, 2) for its own image, by quadrature in standard deviations: (B,) nats."""
     nodes = grid_2d(20, 5.0).to(x)
     weights = (-0.5 * (nodes**2).sum(-1)).softmax(0)
     z = q.mu[:, None] + (0.5 * q.logvar).exp()[:, None] * nodes
@@ -95,8 +97,8 @@ def _elbo(model: VAE, x: Tensor, q: Diagonal) -> Tensor:
 
 @torch.no_grad()
 def _log_joint(model: VAE, x: Tensor, z: Tensor) -> Tensor:
-    """log p(x, z) at places of their own for each image: x (B, D), z (B, K, 2) -> (B, K) nats."""
-    log_px_z = [LIK.log_prob(model.decode(place), image) for image, place in zip(x, z, strict=True)]
+    """log p(x, z) at separate points for each image: x (B, D), z (B, K, 2) -> (B, K) nats."""
+    log_px_z = [LIK.log_prob(model.decode(points), x_i) for x_i, points in zip(x, z, strict=True)]
     return torch.stack(log_px_z) + log_standard_normal(z)
 
 
@@ -108,12 +110,13 @@ def measure(
     n_costly: int = 100,
     side: int = 320,
 ) -> dict[str, Tensor]:
-    """All that can be known of the model, by name: nats, one an image.
+    """Bounds and gaps of the model by name: one value per image, nats.
 
-    -ELBO of every image; -log p(x) of about `n_exact`, evenly spread; and of about `n_costly`
-    of those what the importance-weighted bounds with L = 1, 10, 100, 500 samples leave to
-    log p(x), and of every fourth the gap of L = 1 (the ELBO) split as by `gaps`. A sharp map
-    has posteriors as narrow as 0.01: 320 cells a side get the mean of log p(x) to about 0.01.
+    -ELBO of every image; -log p(x) of about `n_exact` evenly spaced ones; for about `n_costly`
+    of those the gap between log p(x) and the importance-weighted bounds with L = 1, 10, 100 and
+    500 samples; and for every fourth of those the gap of the ELBO split as by `gaps`. Posterior
+    standard deviations can be as small as 0.01: 320 cells per side give the mean of log p(x) to
+    about 0.01 nats.
     """
     exact = pixels[:: max(1, len(pixels) // n_exact)]
     every = max(1, len(exact) // n_costly)

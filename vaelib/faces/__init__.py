@@ -1,7 +1,7 @@
-"""Six sliders for faces: their directions in our network's latent space, and their judge.
+"""Latent manipulation of faces by six attributes: their directions and a judge of the edits.
 
-`shipped()` is what a machine without CelebA needs to manipulate faces and to measure what
-happened: directions, the codes of a hundred test faces, a judge. tools/ship_faces.py makes it.
+`shipped()` returns everything needed to edit faces and to measure the effect without CelebA:
+directions, the codes of a hundred test faces, a judge. It is made by tools/ship_faces.py.
 
     celeba.safetensors   the tensors
     celeba.json          the SHA-256 of the tensors
@@ -23,7 +23,7 @@ from vaelib.directions import difference_of_means, probe_normal, regression
 from vaelib.faces.judge import Judge, features, fit_judge, logits
 from vaelib.gaussian import Diagonal
 
-# A slider, the column of CelebA behind it, and its sign: CelebA notes who has no beard.
+# Slider -> (column of CelebA, sign): CelebA has the attribute No_Beard.
 SLIDERS = {
     "smile": ("Smiling", 1),
     "male": ("Male", 1),
@@ -37,16 +37,16 @@ SHIPPED = Path(__file__).parent / "celeba.safetensors"
 
 
 def labels(faces: Faces, sliders: Mapping[str, tuple[str, int]] = SLIDERS) -> Tensor:
-    """Who has what: (N, S) bool, a column for each slider, found by name.
+    """Attributes of the sliders: (N, S) bool, one column per slider.
 
-    Raises DataError, with near ones, for a name that the table of attributes does not have.
+    Raises DataError, listing close matches, for a name that the table of attributes lacks.
     """
     columns = [faces.has(name) if sign > 0 else ~faces.has(name) for name, sign in sliders.values()]
     return torch.stack(columns, 1)
 
 
 def estimate(mu: Tensor, has: Tensor, names: Sequence[str]) -> dict[str, dict[str, Tensor]]:
-    """Directions of every way of WAYS, by name: codes (N, M), has (N, S) -> way -> name -> (M,)."""
+    """Directions by every method of WAYS: mu (N, M), has (N, S) -> way -> name -> (M,)."""
     by_way = {
         "means": [difference_of_means(mu, column) for column in has.T],
         "regression": regression(mu, has),
@@ -57,12 +57,15 @@ def estimate(mu: Tensor, has: Tensor, names: Sequence[str]) -> dict[str, dict[st
 
 @dataclass(frozen=True)
 class Kit:
-    """Directions, codes and a judge, for the network `model` (a name of vaelib.pretrained).
+    """Directions, codes and a judge for the network `model` (a name of vaelib.pretrained).
 
-    directions: way -> slider -> (M,). codes: q(z|x) of K faces with `files` for names, and what
-    their labels say, has (K, S). names: what the judge answers to, A attributes; spread (A,) is
-    the standard deviation of its logits over the test photographs, the unit of every change.
-    facts: what was measured when it was made.
+    directions  way -> slider -> (M,)
+    codes       q(z|x) of K faces, whose file names are `files`
+    has         their labels, (K, S)
+    names       the A attributes of the judge's logits
+    spread      (A,), standard deviations of the logits over the test photographs: the unit of
+                every change
+    facts       what was measured when the kit was made
     """
 
     model: str
@@ -76,30 +79,30 @@ class Kit:
     facts: Mapping[str, object]
 
     def answers(self) -> list[tuple[int, float]]:
-        """For each slider the place of its logit among the judge's, and the factor to its unit."""
+        """For each slider the index of its logit among the judge's, and the factor to its unit."""
         places = [self.names.index(name) for name, _ in SLIDERS.values()]
         signs = [sign for _, sign in SLIDERS.values()]
         return [(p, sign / self.spread[p].item()) for p, sign in zip(places, signs, strict=True)]
 
     def scores(self, x: Tensor) -> Tensor:
-        """What the judge says of pictures (N, D), in its unit and in the order of SLIDERS: (N, 6).
+        """Scores of pictures (N, D) by the judge, in the order of SLIDERS: (N, 6).
 
-        The unit of an answer is the standard deviation of its logit over test photographs.
+        The unit is the standard deviation of each logit over the test photographs.
         """
         places, factors = zip(*self.answers(), strict=True)
         return logits(self.judge, x)[:, list(places)] * torch.tensor(factors)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the judge sees of pictures (N, D) before it answers: (N, 128)."""
+        """Inputs of the judge's last layer for pictures (N, D): (N, 128)."""
         return features(self.judge, x)
 
     def at(self, file: str) -> int:
-        """The place of a face in `codes`, by the name of its file. ValueError if it has none."""
+        """Index in `codes` of the face with this file name. Raises ValueError if there is none."""
         return self.files.index(file)
 
 
 def save(path: Path, kit: Kit) -> None:
-    """Write the kit, its tensors rounded to float16, and the hash beside it."""
+    """Write the kit with its tensors rounded to float16, and its hash in a file beside it."""
     tensors = {f"judge.{name}": value for name, value in kit.judge.state_dict().items()}
     for way, found in kit.directions.items():
         tensors |= {f"directions.{way}.{name}": value for name, value in found.items()}
@@ -118,7 +121,7 @@ def save(path: Path, kit: Kit) -> None:
 
 
 def load(path: Path) -> Kit:
-    """The kit in this file, float32. Raises WeightsError where the file is not the one saved."""
+    """Read a kit, in float32. Raises WeightsError if the file does not match its hash."""
     try:
         sha256 = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
@@ -145,7 +148,7 @@ def load(path: Path) -> Kit:
 
 
 def shipped() -> Kit:
-    """The kit that comes with the package, for the network celeba-ours."""
+    """The kit shipped with the package, for the network celeba-ours."""
     return load(SHIPPED)
 
 

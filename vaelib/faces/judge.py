@@ -1,6 +1,7 @@
-"""A classifier that says which attributes a picture shows: the judge of edits.
+"""A convolutional classifier of the attributes of a picture: the judge of edits.
 
-It never sees a code or a direction, so what it says of an edited picture is a second opinion.
+It sees pixels only, never a code or a direction, so its scores of an edited picture are
+independent of the way the edit was made.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ CHANNELS = (32, 64, 128, 128)
 
 
 class Judge(nn.Module):
-    """Pictures of `shape` (C, H, W), flat and in [0, 1], to one logit for each of A attributes.
+    """Maps flat pictures (B, C H W) in [0, 1] to one logit for each of A attributes.
 
-    Raises ValueError for sides that are no multiples of 16.
+    Raises ValueError if height or width is not a multiple of 16.
     """
 
     def __init__(self, shape: tuple[int, int, int], n_attributes: int):
         super().__init__()
         n_color, height, width = shape
         if height % 16 or width % 16:
-            raise ValueError(f"pictures of {height} x {width}: expected multiples of 16")
+            raise ValueError(f"pictures are {height} x {width}, expected multiples of 16")
         self.shape = tuple(shape)
         layers: list[nn.Module] = []
         for n_in, n_out in zip((n_color, *CHANNELS), CHANNELS, strict=False):
@@ -37,10 +38,11 @@ class Judge(nn.Module):
         self.answer = nn.Sequential(nn.Dropout(0.3), nn.Linear(128, n_attributes))
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees of pictures (B, D): (B, 128)."""
+        """Inputs of the last layer for pictures (B, D): (B, 128)."""
         return self.look((x - 0.5).view(-1, *self.shape) * 4)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits of pictures (B, D): (B, A)."""
         return self.answer(self.features(x))
 
 
@@ -54,10 +56,10 @@ def fit_judge(
     batch_size: int = 64,
     lr: float = 2e-3,
 ) -> Judge:
-    """A judge trained on pictures (N, D), bytes, and attributes (N, A), bool, in eval mode.
+    """Train a judge on pictures (N, D) bytes with attributes (N, A) bool; returned in eval mode.
 
-    Each picture is mirrored with probability 1/2 at every visit: no attribute of a face has a
-    side. Cross-entropy, AdamW, a rate that falls to 0 along a cosine.
+    Minimizes the cross-entropy by AdamW with a cosine-annealed learning rate. Each picture is
+    mirrored with probability 1/2, since no attribute depends on left and right.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.randint(2**62, (), generator=generator).item())
@@ -84,7 +86,7 @@ def logits(judge: Judge, x: Tensor, batch_size: int = 500) -> Tensor:
 
 @torch.inference_mode()
 def features(judge: Judge, x: Tensor, batch_size: int = 500) -> Tensor:
-    """What the judge sees of pictures (N, D) before it answers: (N, 128)."""
+    """Inputs of the judge's last layer for pictures (N, D), bytes or floats in [0, 1]: (N, 128)."""
     parts = (to_floats(part, unit_range=True) for part in x.split(batch_size))
     return torch.cat([judge.features(part) for part in parts])
 
