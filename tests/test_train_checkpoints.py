@@ -283,20 +283,24 @@ def test_what_a_killed_writer_left_is_taken_away(folder):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left = [
-        folder / f".00000007.safetensors.{dead.pid}-abcd0123",
-        folder / f".00000007.json.{dead.pid}-abcd0123",
+        folder / f".00000007.safetensors.part-{files.host()}-{dead.pid}-abcd0123",
+        folder / f".00000007.json.part-{files.host()}-{dead.pid}-abcd0123",
         folder / "00000007.safetensors",
     ]
     for path in left:
         path.write_bytes(b"half")
     # In a container the killed one often had the number that the next one has.
-    left.append(folder / f".00000007.json.{os.getpid()}-abcd0123")
+    left.append(folder / f".00000007.json.part-{files.host()}-{os.getpid()}-abcd0123")
     left[-1].write_bytes(b"half")
-    others = folder / f".00000007.json.{os.getppid()}-abcd0123"
-    others.write_bytes(b"somebody is writing this")
+    in_use = [
+        folder / f".00000007.json.part-{files.host()}-{os.getppid()}-abcd0123",
+        folder / f".00000007.json.part-elsewhere-{dead.pid}-abcd0123",
+    ]
+    for path in in_use:
+        path.write_bytes(b"half")
     assert Checkpoints(folder).sweep() == 4
     assert not any(path.exists() for path in left)
-    assert others.exists()
+    assert all(path.exists() for path in in_use)
 
 
 def test_a_run_that_diverges_is_not_saved(tmp_path):

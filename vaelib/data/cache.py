@@ -1,15 +1,15 @@
-"""Images decoded once: rows of bytes on disk, keyed by content and settings, mapped when loaded.
+"""Images decoded once: rows of bytes on disk, keyed by their content, mapped when loaded.
 
     <cache>/decoded/<key>/pixels.u8     (N, C * H * W) bytes
-                          sha256.u8     (N, 32) bytes, of the files they came from
-                          index.json    sizes, which files were kept, what was left out
-    <cache>/decoded/<stamp>.key         names, sizes and times of the files -> key
+                          sha256.u8     (N, 32) bytes, of the files they were decoded from
+                          index.json    settings, names, what was left out, hashes of the two
+    <cache>/decoded/<stamp>.key         the key of these files: a hash of names, sizes, times
 
-The key is a hash of the content of every file. Reading them all is slow, so a second load
-compares names, sizes and times only, as make and git do; where those differ, for instance
-in a copy, the contents decide. A folder is built under another name and renamed when it is
-complete: whoever is killed leaves nothing that could be mistaken for a cache, and of two who
-build at once one wins and the other uses what is there.
+The key is the hash of index.json, so a folder is proved by its name alone. Reading all image
+files is slow: a second load compares names, sizes and times only, as make and git do; where
+those differ, for instance in a copy, the contents decide. A folder is built under a temporary
+name and renamed when it is complete: a killed process leaves nothing that could be mistaken
+for a cache, and of two that build at once one wins and the other uses its folder.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,10 +32,12 @@ from vaelib import files, runtime
 from vaelib.data.common import DataError
 from vaelib.data.decode import Decoding, decode_file
 
-VERSION = 1  # raise it when the same files would give other bytes
-NAMED = 10  # so many bad files are listed, the others counted
+VERSION = 2  # raise it when the same files would give other bytes, or the layout changes
+NAMED = 10  # how many bad files are listed; the others are counted
 CHUNK = 64
-DIGEST = hashlib.sha256().digest_size
+PIXELS, DIGESTS, INDEX = "pixels.u8", "sha256.u8", "index.json"
+KEY = re.compile(rb"[0-9a-f]{32}")
+_verified: set[tuple] = set()  # files whose bytes this process has verified
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Decoded:
 
 
 def decode(folder: Path, names: Sequence[str], how: Decoding, *, skip_bad: bool = False) -> Decoded:
-    """The images `names` of `folder`, from the cache where they are there, else decoded now.
+    """The images `names` of `folder`, from the cache if they are there, else decoded now.
 
     Raises DataError that names every bad file (the first ten, and how many more), or leaves
     them out with skip_bad; for no files at all; for a cache that cannot be written.
@@ -62,19 +63,24 @@ def decode(folder: Path, names: Sequence[str], how: Decoding, *, skip_bad: bool 
         raise DataError(f"no images to decode in {folder}")
     home = runtime.cache_dir() / "decoded"
     stamp = home / f"{_stamp(folder, names, how, skip_bad)}.key"
-    known = home / stamp.read_text() if stamp.is_file() else None
-    if known is None or not _is_whole(known, how):
+    decoded = None
+    if key := _read_key(stamp):
+        decoded = _load(home / key, names, how)
+    if decoded is None:
         try:
             home.mkdir(parents=True, exist_ok=True)
-            _sweep(home)
-            known = _build(home, folder, names, how, skip_bad)
-            files.write_whole(stamp, known.name.encode())
+            files.sweep(home)
+            built = _build(home, folder, names, how, skip_bad)
+            files.write_whole(stamp, built.name.encode())
         except OSError as problem:
             raise DataError(
                 f"decoded images cannot be kept in {home}: {problem.strerror or problem}. "
                 "Free some space, or name another folder by VAELIB_CACHE."
             ) from problem
-    return _load(known, names, how)
+        decoded = _load(built, names, how)
+    if decoded is None:
+        raise DataError(f"{built} is not as it was written: run again, or check the disk.")
+    return decoded
 
 
 def first_of_each(*parts: Decoded) -> list[Tensor]:
@@ -99,15 +105,15 @@ def first_of_each(*parts: Decoded) -> list[Tensor]:
 def in_share(digests: np.ndarray, share: float) -> np.ndarray:
     """About `share` of the images, chosen by content: (N,) bool.
 
-    The same image is on the same side whatever its name, its place and its companions, so
-    copies never part and new images move no old one.
+    The choice depends on an image's bytes only, not on its name or on other images: duplicates
+    stay on the same side, and adding images never moves existing ones.
     """
     number = digests[:, :8].copy().view(">u8")[:, 0]
     return number / 2.0**64 < share
 
 
 def _stamp(folder: Path, names: Sequence[str], how: Decoding, skip_bad: bool) -> str:
-    """A hash of names, sizes and times: what can be known without reading the files."""
+    """A hash of names, sizes and times: all that is known without reading the files."""
     lines, root = [f"{VERSION} {folder.resolve()} {how} {skip_bad}"], f"{folder}{os.sep}"
     for name in names:
         try:
@@ -118,38 +124,59 @@ def _stamp(folder: Path, names: Sequence[str], how: Decoding, skip_bad: bool) ->
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _build(home: Path, folder: Path, names: Sequence[str], how: Decoding, skip_bad: bool) -> Path:
-    """Decode into a folder of its own, then give that its name: the key."""
-    new = home / f".building-{os.getpid()}-{secrets.token_hex(4)}"
-    new.mkdir()
+def _read_key(stamp: Path) -> str | None:
+    """The key that a stamp holds, or None: only a name that this module gives is ever used."""
     try:
-        kept, left_out, digests = [], [], []
-        with (new / "pixels.u8").open("wb") as out:
+        content = stamp.read_bytes() if stamp.is_file() else b""
+    except OSError:
+        return None
+    return content.decode() if KEY.fullmatch(content) else None
+
+
+def _build(home: Path, folder: Path, names: Sequence[str], how: Decoding, skip_bad: bool) -> Path:
+    """Decode into a temporary folder, then rename that to its key."""
+    kept, left_out, digests, content = [], [], [], hashlib.sha256()
+    with files.temporary(home / "building") as new:
+        new.mkdir()
+        with (new / PIXELS).open("wb") as out:
             for row, result in enumerate(_decode_all(folder, names, how)):
+                if row % CHUNK == 0:
+                    os.utime(new)  # renews the lease
                 if isinstance(result, DataError):
                     left_out.append(str(result))
                     continue
                 pixels, digest = result
                 out.write(pixels)
-                kept.append(row)
+                content.update(pixels)
+                kept.append(names[row])
                 digests.append(digest)
             files.flush(out)
         _refuse(left_out, len(kept), folder, skip_bad)
-        files.write_whole(new / "sha256.u8", b"".join(digests))
-        index = {"shape": how.shape, "kept": kept, "left_out": left_out}
-        files.write_whole(new / "index.json", json.dumps(index).encode())
-        return _settle(new, home / _key(names, kept, digests, how), how)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        files.write_whole(new / DIGESTS, b"".join(digests))
+        hashes = {PIXELS: content, DIGESTS: hashlib.sha256(b"".join(digests))}
+        index = {
+            "version": VERSION,
+            "decoding": str(how),
+            "sha256": {name: content.hexdigest() for name, content in hashes.items()},
+            "left_out": left_out,
+            "names": kept,
+        }
+        written = json.dumps(index).encode()
+        files.write_whole(new / INDEX, written)
+        files.flush_folder(new)
+        final = home / _key(written)
+        _rename(new, final)
+    files.flush_folder(home)
+    return final
 
 
 def _decode_all(
     folder: Path, names: Sequence[str], how: Decoding
 ) -> Iterator[tuple[np.ndarray, bytes] | DataError]:
-    """The images in their order, decoded by as many threads as there are cores.
+    """The images in their order, decoded by one thread per core.
 
-    Threads are enough: decoding and resizing, two thirds of the work on small faces, leave the
-    interpreter to the others, and a process would first have to import this package.
+    Threads are enough: decoding and resizing, two thirds of the work on small faces, release
+    the interpreter lock, and a process would first have to import this package.
     """
 
     def some(part: Sequence[str]) -> list[tuple[np.ndarray, bytes] | DataError]:
@@ -185,50 +212,60 @@ def _refuse(left_out: list[str], n_kept: int, folder: Path, skip_bad: bool) -> N
     )
 
 
-def _key(names: Sequence[str], kept: list[int], digests: list[bytes], how: Decoding) -> str:
-    content = hashlib.sha256(f"{VERSION} {how}".encode())
-    for row, digest in zip(kept, digests, strict=True):
-        content.update(names[row].encode() + b"\0" + digest)
-    return content.hexdigest()[:32]
+def _key(index: bytes) -> str:
+    return hashlib.sha256(index).hexdigest()[:32]
 
 
-def _settle(new: Path, final: Path, how: Decoding) -> Path:
-    """Rename the finished folder; where another process was faster, its folder serves as well."""
-    files.flush_folder(new)
-    if not _is_whole(final, how):
-        with contextlib.suppress(OSError):
-            new.rename(final)
-        if not _is_whole(final, how):
-            raise OSError(f"{new} could not be renamed to {final}")
-    files.flush_folder(final.parent)
-    return final
+def _rename(new: Path, final: Path) -> None:
+    """Give a finished folder its key; the folder of a faster process serves as well."""
+    if _read_index(final) is not None:
+        return
+    with contextlib.suppress(OSError):
+        if final.exists() or final.is_symlink():  # a damaged one, removed as a whole
+            with files.temporary(final) as damaged:
+                final.rename(damaged)
+        new.rename(final)
+    if _read_index(final) is None:
+        raise OSError(f"{new} could not be renamed to {final}")
 
 
-def _is_whole(folder: Path, how: Decoding) -> bool:
-    """Sizes as they must be: a folder in which somebody has been is built again."""
+def _load(folder: Path, names: Sequence[str], how: Decoding) -> Decoded | None:
+    """The content of a folder, or None if it is damaged or is not of these images."""
+    index = _read_index(folder)
+    if index is None or index["decoding"] != str(how):
+        return None
+    kept = tuple(index["names"])
+    known, n = set(kept), len(kept)
+    if len(names) != n + len(index["left_out"]) or kept != tuple(k for k in names if k in known):
+        return None
     try:
-        n = len(json.loads((folder / "index.json").read_bytes())["kept"])
-        sizes = [(folder / name).stat().st_size for name in ("pixels.u8", "sha256.u8")]
-    except (OSError, ValueError, KeyError):
-        sizes, n = [], -1
-    if sizes == [n * how.n_bytes, n * DIGEST]:
-        return True
-    shutil.rmtree(folder, ignore_errors=True)
-    return False
-
-
-def _load(folder: Path, names: Sequence[str], how: Decoding) -> Decoded:
-    index = json.loads((folder / "index.json").read_bytes())
-    n = len(index["kept"])
-    # mode "c": private pages, so that nobody's tensor can write into the cache
-    pixels = np.memmap(folder / "pixels.u8", np.uint8, "c", shape=(n, how.n_bytes))
-    digests = np.fromfile(folder / "sha256.u8", np.uint8).reshape(n, DIGEST)
-    kept = tuple(names[row] for row in index["kept"])
+        # mode "c": private pages, so that no tensor can write into the cache
+        pixels = np.memmap(folder / PIXELS, np.uint8, "c", shape=(n, how.n_bytes))
+        digests = np.fromfile(folder / DIGESTS, np.uint8).reshape(n, -1)
+    except (OSError, ValueError):
+        return None
     return Decoded(torch.from_numpy(pixels), digests, kept, tuple(index["left_out"]))
 
 
-def _sweep(home: Path) -> None:
-    """Take away what builders left that are no longer alive."""
-    for left in home.glob(".building-*"):
-        if not files.is_alive(int(left.name.split("-")[1])):
-            shutil.rmtree(left, ignore_errors=True)
+def _read_index(folder: Path) -> dict | None:
+    """The index of a folder whose bytes are those of its name and its hashes, else None."""
+    try:
+        content = (folder / INDEX).read_bytes() if (folder / INDEX).is_file() else b""
+        if _key(content) != folder.name:
+            return None
+        index = json.loads(content)
+        whole = all(_is_verified(folder / name, sha) for name, sha in index["sha256"].items())
+    except OSError:
+        return None
+    return index if whole else None
+
+
+def _is_verified(path: Path, sha256: str) -> bool:
+    """True if a file has this hash; it is read once per process, unless it changes."""
+    status = path.stat()
+    seen = (path, sha256, status.st_ino, status.st_size, status.st_mtime_ns)
+    if seen not in _verified and path.is_file():
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                _verified.add(seen)
+    return seen in _verified

@@ -10,7 +10,6 @@ than two files that belong to no checkpoint; the next start takes them away.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,18 +95,15 @@ class Checkpoints:
             self._path(newer).unlink(missing_ok=True)
 
     def sweep(self) -> int:
-        """Take away what a killed writer left; returns how many files that were."""
+        """Remove what a killed process left; returns how many files that were."""
+        if not self.folder.is_dir():
+            return 0
         whole = {self._path(step).name for step in self.kept()}
         left = [p for p in self.folder.glob("*.safetensors") if p.stem.isdecimal()]
         left = [p for p in left if p.name not in whole]
-        for name in ("safetensors", "json"):
-            for part in self.folder.glob(f".*.{name}.*-*"):
-                pid = part.name.rsplit(".", 1)[1].split("-")[0]
-                if pid.isdecimal() and (int(pid) == os.getpid() or not files.is_alive(int(pid))):
-                    left.append(part)  # own: of one that had this number before
         for path in left:
             path.unlink(missing_ok=True)
-        return len(left)
+        return len(left) + files.sweep(self.folder)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"{step:08d}.safetensors"

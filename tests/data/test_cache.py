@@ -1,6 +1,7 @@
 """The cache of decoded images: right, whole or absent, safe for two at once."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -100,22 +101,99 @@ def test_a_copy_of_the_folder_shares_the_cache(folder, tmp_path, home):
     assert len(built(home)) == 1
 
 
-@pytest.mark.parametrize("harm", ["cut", "longer", "no index", "bad index", "gone"])
-def test_a_harmed_cache_is_built_again(folder, home, harm):
-    first = decode(folder, names(folder), HOW).pixels.clone()
+def flip(path, place=0.5):
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+
+
+HARM = {
+    "pixels cut": lambda folder: os.truncate(folder / "pixels.u8", 100),
+    "pixels changed": lambda folder: flip(folder / "pixels.u8"),
+    "digests changed": lambda folder: flip(folder / "sha256.u8"),
+    "digests longer": lambda folder: (folder / "sha256.u8").write_bytes(bytes(33 * 150)),
+    "name changed": lambda folder: flip(folder / "index.json", 0.4),
+    "no index": lambda folder: (folder / "index.json").unlink(),
+    "index cut": lambda folder: (folder / "index.json").write_text("{"),
+    "nested index": lambda folder: (folder / "index.json").write_text("[" * 100_000),
+    "empty": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "removed": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
+def test_a_damaged_cache_is_built_again(folder, home, harm):
+    first = decode(folder, names(folder), HOW)
+    expected = first.pixels.clone()
     (kept,) = built(home)
-    if harm == "cut":
-        os.truncate(kept / "pixels.u8", 100)
-    elif harm == "longer":
-        with (kept / "sha256.u8").open("ab") as out:
-            out.write(b"x")
-    elif harm == "no index":
-        (kept / "index.json").unlink()
-    elif harm == "bad index":
-        (kept / "index.json").write_text("{")
-    else:
-        shutil.rmtree(kept)
+    harm(kept)
+    for _ in range(2):
+        again = decode(folder, names(folder), HOW)
+        assert again.pixels.equal(expected)
+        assert (again.digests == first.digests).all()
+        assert again.names == first.names
+    assert built(home) == [kept]
+    assert not list(home.glob(".*"))
+
+
+def test_bytes_are_verified_once_per_process(folder, monkeypatch):
+    decode(folder, names(folder), HOW)
+    monkeypatch.setattr(cache.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+    decode(folder, names(folder), HOW)
+
+
+STAMPS = {
+    "empty": "",
+    "this folder": ".",
+    "the folder above": "..",
+    "a neighbor": "../../precious",
+    "an absolute path": "{precious}",
+    "another stamp": "{stamp}",
+    "not ASCII": "\xff" * 32,
+    "a trailing newline": "{other}\n",
+    "letters of the wrong case": "A" * 32,
+}
+
+
+@pytest.mark.parametrize("text", STAMPS.values(), ids=STAMPS)
+def test_a_damaged_stamp_removes_and_reads_nothing_else(folder, home, tmp_path, text):
+    """`rmtree(home / stamp)` removed the whole cache, or any folder that the stamp named."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("the only copy")
+    other = decode(folder, names(folder)[:20], HOW)
+    (kept,) = built(home)
+    first = decode(folder, names(folder), HOW).pixels.clone()
+    stamp = max(home.glob("*.key"), key=lambda path: path.stat().st_mtime_ns)
+    assert kept.name not in stamp.read_text()
+    stamp.write_text(text.format(precious=precious, stamp=stamp.name, other=kept.name), "latin-1")
     assert decode(folder, names(folder), HOW).pixels.equal(first)
+    assert (precious / "thesis.txt").read_text() == "the only copy"
+    assert sorted(p.name for p in kept.iterdir()) == ["index.json", "pixels.u8", "sha256.u8"]
+    assert decode(folder, names(folder)[:20], HOW).pixels.equal(other.pixels)
+
+
+@pytest.mark.parametrize("change", ["names", "settings"])
+def test_a_stamp_of_other_images_is_not_believed(folder, home, change):
+    how = Decoding(8, 8) if change == "settings" else HOW
+    wanted = names(folder)[:20] if change == "names" else names(folder)
+    decode(folder, wanted, how)
+    (stamp,) = home.glob("*.key")
+    other = stamp.read_text()
+    first = decode(folder, names(folder), HOW).pixels.clone()
+    (stamp,) = set(home.glob("*.key")) - {stamp}
+    stamp.write_text(other)
+    assert decode(folder, names(folder), HOW).pixels.equal(first)
+
+
+def test_a_link_in_place_of_the_cache_is_not_followed(folder, home, tmp_path):
+    decode(folder, names(folder), HOW)
+    (kept,) = built(home)
+    kept.rename(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "index.json").write_text("{")
+    kept.symlink_to(tmp_path / "elsewhere")
+    assert len(decode(folder, names(folder), HOW).names) == 150
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 3
 
 
 def test_all_bad_files_are_named_and_nothing_is_kept(folder, home):
@@ -152,6 +230,19 @@ def test_bad_files_are_left_out_on_request_and_reported(folder, monkeypatch):
     assert again.left_out == got.left_out
     with pytest.raises(AssertionError, match="decoded again"):
         decode(folder, names(folder), HOW)
+
+
+def test_removing_what_was_left_out_keeps_names_and_pixels_together(folder):
+    """The index held positions in the list of files, and that list had become shorter."""
+    damage(folder / "001.png", "empty")
+    decode(folder, names(folder), HOW, skip_bad=True)
+    (folder / "001.png").unlink()
+    got = decode(folder, names(folder), HOW, skip_bad=True)
+    assert got.names == tuple(names(folder))
+    assert not got.left_out
+    for row in (0, 1, 148):
+        digest = decode_file(folder / got.names[row], HOW)[1]
+        assert got.digests[row].tobytes() == digest
 
 
 def test_nothing_but_bad_files_is_refused_even_then(tmp_path):
@@ -239,7 +330,7 @@ def test_a_killed_builder_leaves_nothing_half_valid(folder, home):
     worker = builder(folder, 0.02)
     assert worker.stdout.readline() == "ready\n"
     deadline = time.monotonic() + 60
-    while not list(home.glob(".building-*/pixels.u8")):
+    while not list(home.glob(".*/pixels.u8")):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     worker.send_signal(signal.SIGKILL)
@@ -248,6 +339,46 @@ def test_a_killed_builder_leaves_nothing_half_valid(folder, home):
     got = decode(folder, names(folder), HOW)
     assert got.pixels[5].numpy().tobytes() == decode_file(folder / "005.png", HOW)[0].tobytes()
     assert not list(home.glob(".*")), "what the dead one left was not taken away"
+
+
+ELSEWHERE = """
+import os, socket
+os.getpid = lambda: 4_194_303  # of a machine that this one cannot ask about its processes
+socket.gethostname = lambda: "elsewhere"
+"""
+
+
+def test_the_build_of_another_host_is_left_alone(folder, home):
+    """Its process id says nothing here: the first build was removed as that of a dead process."""
+    run = [sys.executable, "-c", ELSEWHERE + BUILD, str(folder), "0.02"]
+    theirs = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(home.glob(".*/pixels.u8")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    decode(folder, names(folder), HOW)
+    assert theirs.poll() is None, "the other build ended too early to show anything"
+    assert theirs.communicate(timeout=120)[0].split()[-1].isdecimal()
+    assert theirs.returncode == 0
+    assert len(built(home)) == 1
+
+
+def test_a_build_renews_its_lease(folder, home, monkeypatch):
+    ages = []
+    plain = cache.decode_file
+
+    def decode_late(*args):
+        (new,) = home.glob(".*")
+        ages.append(time.time() - new.stat().st_mtime)
+        os.utime(new, (0, 0))
+        time.sleep(0.001)
+        return plain(*args)
+
+    monkeypatch.setattr(cache, "decode_file", decode_late)
+    monkeypatch.setattr(cache, "CHUNK", 10)
+    monkeypatch.setattr(cache.runtime, "n_cores", lambda: 1)
+    decode(folder, names(folder), HOW)
+    assert sum(age < 60 for age in ages[1:]) >= 3
 
 
 def test_a_full_disk_is_one_clear_message(folder, home, monkeypatch):
@@ -295,7 +426,11 @@ def test_a_cache_that_cannot_be_made_is_one_clear_message(folder, tmp_path, monk
 
 
 def test_the_index_says_what_is_there(folder, home):
-    decode(folder, names(folder), HOW)
-    index = json.loads((built(home)[0] / "index.json").read_text())
-    assert index == {"shape": [3, 8, 8], "kept": list(range(150)), "left_out": []}
-    assert torch.uint8 == decode(folder, names(folder), HOW).pixels.dtype
+    got = decode(folder, names(folder), HOW)
+    (kept,) = built(home)
+    index = json.loads((kept / "index.json").read_text())
+    assert index["names"] == names(folder)
+    assert index["left_out"] == []
+    for name, digest in index["sha256"].items():
+        assert hashlib.sha256((kept / name).read_bytes()).hexdigest() == digest
+    assert got.pixels.dtype == torch.uint8
