@@ -22,8 +22,11 @@ MAY_IMPORT = {
     "ledger": {"estimate"},
     "records": {"runtime"},
     "figures": set(),
-    "views": set(),
-    "web": set(),
+    "sigmoids": set(),
+    "dsep": set(),
+    "banana": set(),
+    "views": {"banana", "dsep", "sigmoids"},
+    "web": {"banana", "dsep", "sigmoids"},
     "mixture": set(),
     "evidence": {"mixture"},
     "gaussian": set(),
@@ -46,7 +49,19 @@ MAY_IMPORT = {
 }
 DRAWING = {"matplotlib", "matplotlib_inline", "seaborn"}
 SLOW = {"torchvision", "sklearn", "seaborn", "pandas"}
-WITHOUT_TORCH = ("runtime", "estimate", "ledger", "records", "mixture", "web", "figures")
+WITHOUT_TORCH = (
+    "runtime",
+    "estimate",
+    "ledger",
+    "records",
+    "figures",
+    "mixture",
+    "sigmoids",
+    "dsep",
+    "banana",
+    "views",
+    "web",
+)
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 
 

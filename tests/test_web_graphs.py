@@ -1,17 +1,15 @@
 """The view of chapter 3: its paths against other libraries and exact numbers, its widget."""
 
-import itertools
 import math
 import xml.etree.ElementTree as ElementTree
 
-import numpy as np
 import pytest
 
+from vaelib.dsep import open_path
 from vaelib.web.graphs import (
     SMALL,
     covariance,
     graph_svg,
-    open_path,
     partial_correlation,
     sentence,
     separation_explorer,
@@ -30,66 +28,6 @@ def graph(parents=M, **changes):
         "pair": tuple(parents)[:2],
     }
     return made | changes
-
-
-def triples(nodes):
-    for a, b in itertools.combinations(nodes, 2):
-        others = [n for n in nodes if n not in (a, b)]
-        for size in range(len(others) + 1):
-            yield from ((a, b, given) for given in itertools.combinations(others, size))
-
-
-def dags(n):
-    """Every acyclic graph of n nodes, up to names: arrows from earlier to later nodes."""
-    slots = list(itertools.combinations(range(n), 2))
-    for on in itertools.product((False, True), repeat=len(slots)):
-        yield {
-            child: tuple(p for (p, c), bit in zip(slots, on, strict=True) if bit and c == child)
-            for child in range(n)
-        }
-
-
-def test_an_open_path_is_there_exactly_when_networkx_finds_no_separation():
-    networkx = pytest.importorskip("networkx")
-    found = {True: 0, False: 0}
-    for parents in dags(4):
-        other = networkx.DiGraph([(p, n) for n, ps in parents.items() for p in ps])
-        other.add_nodes_from(parents)
-        for a, b, given in triples(list(parents)):
-            blocked = open_path(parents, a, b, given) is None
-            assert blocked == networkx.is_d_separator(other, {a}, {b}, set(given))
-            found[blocked] += 1
-    assert min(found.values()) > 100  # neither answer comes for nothing
-
-
-def test_a_path_is_missing_exactly_where_random_weights_give_no_partial_correlation():
-    rng = np.random.default_rng(0)
-    smallest, largest = math.inf, 0.0
-    for parents in dags(4):
-        weighted = {n: {p: rng.uniform(0.5, 1.5) for p in ps} for n, ps in parents.items()}
-        made = graph(weighted)
-        for a, b, given in triples(list(parents)):
-            r = abs(partial_correlation(made, a, b, given))
-            if open_path(parents, a, b, given) is None:
-                largest = max(largest, r)
-            else:
-                smallest = min(smallest, r)
-    assert largest < 1e-12
-    assert smallest > 1e-6
-
-
-def test_the_path_is_a_path_of_the_graph_and_no_shorter_one_is_open():
-    assert open_path(M, "C", "E", ()) is None
-    assert open_path(M, "C", "E", ("D",)) == ["C", "A", "D", "B", "E"]
-    assert open_path(M, "C", "E", ("D", "A")) is None
-    assert open_path(M, "A", "D", ()) == ["A", "D"]
-    assert open_path(M, "C", "D", ()) == ["C", "A", "D"]
-
-
-def test_the_child_of_a_collider_opens_it():
-    parents = {"A": {}, "C": {}, "B": {"A": 1, "C": 1}, "D": {"B": 1}}
-    assert open_path(parents, "A", "C", ()) is None
-    assert open_path(parents, "A", "C", ("D",)) == ["A", "B", "C"]
 
 
 def test_correlations_of_one_observation_of_a_line_have_a_closed_form():

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from vaelib.dsep import open_path
 from vaelib.web import View, picture
 
 # One drawing is an SVG of this width; the theme of the notebook sets the ink.
@@ -92,34 +93,6 @@ def separation_explorer(graphs: Sequence[Mapping]) -> View:
     }
     label = "Explorer: which nodes of a graph tell something about which others"
     return View("separation-explorer", "graphs", data, label=label, live=live)
-
-
-def open_path(parents: Graph, a: str, b: str, observed: Collection[str]) -> list[str] | None:
-    """The shortest path from a to b that `observed` leaves open; None when they are d-separated.
-
-    parents  node -> its parents. Of two paths of the same length the one that comes first in the
-             order of the nodes.
-    """
-    nodes = list(parents)
-    near = {n: [m for m in nodes if m in parents[n] or n in parents[m]] for n in nodes}
-    told = _with_ancestors(parents, observed)  # a collider in here is open
-
-    def is_open(left: str, middle: str, right: str) -> bool:
-        collider = left in parents[middle] and right in parents[middle]
-        return middle in told if collider else middle not in observed
-
-    paths = [[a]]
-    while paths:
-        longer = []
-        for path in paths:
-            for node in near[path[-1]]:
-                if node in path or (len(path) > 1 and not is_open(*path[-2:], node)):
-                    continue
-                if node == b:
-                    return [*path, b]
-                longer.append([*path, node])
-        paths = longer
-    return None
 
 
 def covariance(graph: Mapping) -> np.ndarray:
@@ -208,16 +181,6 @@ def _pixels(places: Mapping) -> tuple[dict, int]:
     left = WIDTH / 2 - unit * (high[0] - low[0]) / 2
     spots = np.column_stack([left + unit * (xy[:, 0] - low[0]), 40 + ROW * (high[1] - xy[:, 1])])
     return dict(zip(places, spots, strict=True)), round(80 + ROW * rows)
-
-
-def _with_ancestors(parents: Graph, nodes: Collection[str]) -> set[str]:
-    found, stack = set(), list(nodes)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack.extend(parents[node])
-    return found
 
 
 def _order(parents: Graph) -> list[str]:

@@ -7,66 +7,16 @@ the same numbers from the same formulas.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from vaelib.banana import BEND, SPREAD, decode, gap, log_posterior, spreads
 from vaelib.web import View, picture
 
-BEND, SPREAD = 0.5, 0.5  # of vaelib.rosenblatt.banana
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)
 REACH = 2.5  # of both coordinates of z
 DATA_X, DATA_Y = (-3.2, 3.2), (-2.4, 4.2)
 ORANGE, BLUE, GRAY = "#d55e00", "#0072b2", "#767676"
-OFFSETS = np.linspace(-8, 8, 161)  # of z_1, in standard deviations
-LOG_2PI = math.log(2 * math.pi)
-
-
-class Gap(NamedTuple):
-    """KL(q || p(z|x)) at x = f(z) for both q's, nats, and where the second one ends."""
-
-    full: float
-    diagonal: float
-    floor: float
-
-
-def decode(z: Sequence[float] | np.ndarray) -> np.ndarray:
-    """f(z), (..., 2) -> (..., 2)."""
-    z1, z2 = np.moveaxis(np.asarray(z, float), -1, 0)
-    return np.stack([z1, BEND * (z1**2 - 1) + SPREAD * z2], -1)
-
-
-def spreads(z1: float) -> tuple[np.ndarray, np.ndarray]:
-    """chol of the full q and the standard deviations of the diagonal one, both for sigma 1."""
-    full = np.array([[1.0, 0.0], [-2 * BEND * z1 / SPREAD, 1 / SPREAD]])
-    return full, np.array([1 / math.sqrt(1 + (2 * BEND * z1) ** 2), 1 / SPREAD])
-
-
-def log_evidence(x1: float, x2: float, sigma: float) -> float:
-    """log p_sigma(x): z_2 integrated by hand, z_1 by the trapezoid rule."""
-    shrink = 1 / (1 + sigma**2)
-    z1 = x1 * shrink + sigma * math.sqrt(shrink) * OFFSETS
-    variance = SPREAD**2 + sigma**2
-    log_f = -0.5 * ((x2 - BEND * (z1**2 - 1)) ** 2 / variance + OFFSETS**2)
-    top = log_f.max()
-    area = np.exp(log_f - top).sum() * (OFFSETS[1] - OFFSETS[0])
-    rest = x1**2 * shrink + math.log(variance) - math.log(shrink) + 3 * LOG_2PI
-    return float(top) + math.log(area) - 0.5 * rest
-
-
-def gap(z1: float, z2: float, sigma: float) -> Gap:
-    """Both divergences: log p_sigma(x) minus an ELBO in closed form."""
-    x1, x2 = decode([z1, z2]).tolist()
-    full, sds = spreads(z1)
-    log_px = log_evidence(x1, x2, sigma)
-    log_target = -0.5 * (z1**2 + z2**2) - LOG_2PI - math.log(SPREAD)
-    bent = 3 * (BEND * sigma) ** 2
-    elbo = log_target - 0.5 * (bent + sigma**2 * float((full**2).sum()))
-    wide, tall = sds.tolist()
-    flat = 0.5 * (sigma**2 * (wide**2 + tall**2) + bent * wide**4)
-    diagonal = -0.5 * (z1**2 + z2**2) - LOG_2PI + math.log(wide * tall) - flat
-    return Gap(log_px - elbo, log_px - diagonal, 0.5 * math.log1p((2 * BEND * z1) ** 2))
 
 
 def sentence(z1: float, z2: float, sigma: float) -> str:
@@ -79,12 +29,6 @@ def sentence(z1: float, z2: float, sigma: float) -> str:
         f"{_number(diagonal)} for the diagonal one; as \u03c3 \u2192 0 they tend to 0 and "
         f"{_number(floor)}."
     )
-
-
-def log_posterior(z: np.ndarray, x: np.ndarray, sigma: float) -> np.ndarray:
-    """log p(z|x) up to a constant, for z (..., 2)."""
-    miss = decode(z) - x
-    return -0.5 * ((miss**2).sum(-1) / sigma**2 + (np.asarray(z) ** 2).sum(-1))
 
 
 def ellipse(center: np.ndarray, chol: np.ndarray, radius: float = 2.0) -> np.ndarray:
