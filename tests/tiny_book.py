@@ -51,7 +51,7 @@ class TinyBook:
         for name in COPIED:
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, path / name, ignore=ignore)
-        for name in ("_config.yml", "requirements.lock", "book/reproduction.md"):
+        for name in ("_config.yml", "pyproject.toml", "requirements.lock", "book/reproduction.md"):
             shutil.copyfile(ROOT / name, path / name)
         (path / "_toc.yml").write_text(TOC)
         (path / "book/intro.md").write_text("# Intro\n\nWelcome.\n\n## More\n\nText.\n")

@@ -85,11 +85,20 @@ def written(notebook: dict) -> str:
 
 def install_cell() -> str:
     """Code that installs the released vaelib, or says in a sentence that it cannot."""
-    url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    known = "OWNER/REPO" not in url
-    install = PIP.format(url=url, version=project["version"]) if known else NO_PLACE
+    place = repository()
+    known = "OWNER/REPO" not in place
+    install = PIP.format(url=place, version=version()) if known else NO_PLACE
     return INSTALL.format(install=install)
+
+
+def repository() -> str:
+    """The address of the book's repository; it holds OWNER/REPO until somebody sets it."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+
+
+def version() -> str:
+    """The version of vaelib: its release has the tag v0.1.0."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def converted(sources: list[NotebookNode], page: Page, name: str) -> list[NotebookNode]:
@@ -160,12 +169,12 @@ def heading_level(cell: NotebookNode) -> int:
     return len(found[1]) if found else 0
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--check", action="store_true", help="write nothing, exit 1 on a difference"
     )
-    check = parser.parse_args().check
+    check = parser.parse_args(arguments).check
     sources = sorted(NOTEBOOKS.glob("*.md"))
     wanted = {path.with_suffix(".ipynb"): twin(path) for path in sources}
     orphans = sorted(set(NOTEBOOKS.glob("*.ipynb")) - set(wanted))
