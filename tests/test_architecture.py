@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "estimate": set(),
     "ledger": {"estimate"},
     "records": {"runtime"},
-    "figures": set(),
+    "figures": {"estimate"},
     "sigmoids": set(),
     "dsep": set(),
     "banana": set(),

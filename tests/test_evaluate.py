@@ -2,7 +2,6 @@
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -10,7 +9,7 @@ from linear_gaussian import LinearGaussian
 from scipy import integrate, stats
 from untrained import gray_images, rough_model
 
-from vaelib import evaluate, figures
+from vaelib import evaluate
 from vaelib.gaussian import kl_to_standard
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
@@ -201,52 +200,6 @@ def test_confusion_has_the_truth_in_rows():
     z_test, y_test = torch.zeros(4, 2), torch.ones(4, dtype=torch.int64)
     votes = evaluate.neighbor_confusion(z_train, y_train, z_test, y_test, n_neighbors=3)
     assert votes.tolist() == [[0, 0], [4, 0]]
-
-
-# --- the two figures of the plane -----------------------------------------------------------
-
-
-def test_scatter_and_decoded_plane_have_the_same_axes():
-    """A decoder that is bright where z_1 is large must be bright on the right of its figure."""
-    side, extent = 6, 3.0
-    z = evaluate.grid_2d(side, extent)
-    images = torch.stack([z[:, 0].clamp(0, 3) / 3] * 4, dim=1).view(side, side, 2, 2)
-    images[-1, :, :, :] = 0.5  # the row of the largest z_2
-    fig, (left, right) = plt.subplots(1, 2)
-    figures.latent_scatter(np.array([[2.0, 0.0], [0.0, 2.0]]), [1, 2], left)
-    figures.latent_plane(images.numpy(), extent, right)
-    shown = right.images[0]
-    canvas = np.asarray(shown.get_array())
-    assert tuple(shown.get_extent()) == (-extent, extent, -extent, extent)
-    assert shown.origin == "upper"
-    assert (canvas[:2] == 0.5).all(), "the largest z_2 belongs on top"
-    assert (np.diff(canvas[2], 1) >= 0).all()
-    assert canvas[2, 0] == 0
-    assert canvas[2, -1] > 0.5
-    for ax in (left, right):
-        assert (ax.get_xlabel(), ax.get_ylabel()) == ("$z_1$", "$z_2$")
-        assert not ax.xaxis_inverted()
-        assert not ax.yaxis_inverted()
-    plt.close(fig)
-
-
-def test_each_tile_of_the_plane_is_upright():
-    images = np.zeros((2, 2, 3, 3))
-    images[..., 0, :] = 1  # the top row of every picture
-    fig, ax = plt.subplots()
-    figures.latent_plane(images, 1.0, ax)
-    canvas = np.asarray(ax.images[0].get_array())
-    assert canvas[:, 0].tolist() == [1, 0, 0, 1, 0, 0]
-    plt.close(fig)
-
-
-def test_class_names_keep_their_distance_and_stay_near_their_medians():
-    z = np.array([[0.0, 0.0], [0.0, 0.0], [0.1, 0.0], [3.0, 3.0]])
-    places = figures.label_places(z, [4, 9, 7, 0], gap=0.5)
-    distance = np.linalg.norm(places[:, None] - places, axis=-1) + np.eye(4)
-    assert distance.min() > 0.49
-    assert places[0] == pytest.approx([3.0, 3.0], abs=1e-5)  # sorted: class 0 comes first
-    assert np.abs(places[1:]).max() < 1
 
 
 # --- errors of images -----------------------------------------------------------------------

@@ -1,6 +1,7 @@
-"""How the book's figures look, and the drawings that more than one chapter needs.
+"""The style of the book's figures, and the drawings that more than one chapter uses.
 
-The only room that imports matplotlib and seaborn. Functions take arrays and an Axes.
+The only module that imports matplotlib and seaborn; seaborn is imported on first use, since that
+takes about two seconds. Functions take arrays and draw on an Axes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Circle
 
-# Okabe and Ito's palette, told apart by every common kind of color vision.
+from vaelib.estimate import HALF_WIDTH_95, Estimate
+
+# The palette of Okabe and Ito, safe for all common kinds of color blindness.
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
 )  # fmt: skip
@@ -33,7 +36,7 @@ COLORS = {
     "failure": ORANGE,
 }
 
-# Ten classes need ten hues: told apart with labels beside them, never by color alone.
+# Ten hues for ten classes: always with labels beside them, never by color alone.
 DIGITS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
     "#56B4E9", "#7A4FA3", "#8C6D31", "#B40F20", "#4D4D4D",
@@ -42,7 +45,7 @@ DIGITS_CMAP = ListedColormap(DIGITS, name="digits")
 
 
 def use_style() -> None:
-    """The book's style sheet; sharp figures in a notebook."""
+    """Apply the book's style sheet; in a notebook, draw at twice the resolution."""
     plt.style.use(Path(__file__).with_name("vaelib.mplstyle"))
     from IPython import get_ipython
 
@@ -53,7 +56,7 @@ def use_style() -> None:
 
 
 def image_grid(images: np.ndarray, ax: Axes, *, n_columns: int, vmax: float = 1.0) -> None:
-    """Images (N, H, W) in [0, vmax] side by side, row by row from the top left."""
+    """Draw images (N, H, W) with values in [0, vmax] in a grid, row by row from the top left."""
     n, height, width = images.shape
     n_rows = -(-n // n_columns)
     canvas = np.zeros((n_rows * n_columns, height, width))
@@ -64,7 +67,7 @@ def image_grid(images: np.ndarray, ax: Axes, *, n_columns: int, vmax: float = 1.
 
 
 def latent_scatter(z: np.ndarray, labels: Sequence[int], ax: Axes, *, size: float = 4) -> None:
-    """Points z (N, 2) colored by digit, each class named near its median."""
+    """Draw points z (N, 2) colored by digit (N,), each class labeled near its median."""
     z, labels = np.asarray(z), np.asarray(labels)
     ax.scatter(*z.T, c=labels, cmap=DIGITS_CMAP, vmin=-0.5, vmax=9.5, s=size, alpha=0.6, lw=0)
     for digit, (x, y) in zip(np.unique(labels), label_places(z, labels), strict=True):
@@ -77,13 +80,13 @@ def latent_scatter(z: np.ndarray, labels: Sequence[int], ax: Axes, *, size: floa
 
 
 def label_places(z: np.ndarray, labels: Sequence[int], gap: float = 0.5) -> np.ndarray:
-    """Where to name each class of points z (N, 2): its median, moved until `gap` from the others.
+    """Positions for the class labels of points z (N, 2): one row per class, sorted, (K, 2).
 
-    One row for each class in sorted order, (K, 2).
+    Each is the median of its class, moved until it is `gap` away from the others.
     """
     z, labels = np.asarray(z, float), np.asarray(labels)
     places = np.stack([np.median(z[labels == c], axis=0) for c in np.unique(labels)])
-    places += 1e-6 * np.arange(len(places))[:, None]  # two equal medians get a direction
+    places += 1e-6 * np.arange(len(places))[:, None]  # so that equal medians move apart
     for _ in range(100):
         apart = places[:, None] - places
         distance = np.linalg.norm(apart, axis=-1) + np.eye(len(places)) * gap
@@ -95,9 +98,9 @@ def label_places(z: np.ndarray, labels: Sequence[int], gap: float = 0.5) -> np.n
 
 
 def latent_plane(images: np.ndarray, extent: float, ax: Axes) -> None:
-    """Images (side, side, H, W), [i, j] decoded at the i-th z_2 and the j-th z_1, both ascending.
+    """Draw images decoded on a grid of [-extent, extent]^2, on the axes of `latent_scatter`.
 
-    Drawn as a map of [-extent, extent]^2 with z_1 to the right and z_2 up, as `latent_scatter`.
+    images (side, side, H, W): [i, j] is decoded at the i-th z_2 and the j-th z_1, both ascending.
     """
     side, _, height, width = images.shape
     rows = np.asarray(images)[::-1]  # the largest z_2 on top
@@ -107,18 +110,67 @@ def latent_plane(images: np.ndarray, extent: float, ax: Axes) -> None:
     ax.grid(False)
 
 
+def heatmap(values: np.ndarray, ax: Axes, **options: object) -> None:
+    """Draw a matrix with its values written into the cells; `seaborn.heatmap` takes the options.
+
+    The text is black or white, whichever has the larger contrast to its cell (at least 4.5 : 1).
+    """
+    import seaborn
+
+    seaborn.heatmap(values, ax=ax, annot=True, cbar=False, **options)
+    ax.tick_params(length=0)
+    colors = ax.collections[0].get_facecolors().reshape(*np.shape(values), -1)[..., :3]
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ (0.2126, 0.7152, 0.0722)
+    for text in ax.texts:
+        column, row = map(int, text.get_position())
+        text.set_color("white" if luminance[row, column] < 0.18 else "black")
+        text.set_text(text.get_text().replace("-", "\N{MINUS SIGN}"))
+
+
+def histogram(values: np.ndarray, edges: np.ndarray, ax: Axes, **options: object) -> None:
+    """Draw the share of values (N,) per bin as an outline; `seaborn.histplot` takes the options."""
+    import seaborn
+
+    seaborn.histplot(
+        x=values, bins=edges, stat="probability", element="step", fill=False, ax=ax, **options
+    )
+
+
+def mean_band(x: np.ndarray, samples: np.ndarray, ax: Axes, **line: object) -> None:
+    """Draw the mean over samples (N, X) against x (X,), with a 95 % band of that mean.
+
+    `seaborn.lineplot` takes the options of the line.
+    """
+    import seaborn
+
+    seaborn.lineplot(
+        x=np.tile(x, len(samples)), y=np.ravel(samples), errorbar=("se", HALF_WIDTH_95),
+        err_kws={"alpha": 0.2, "linewidth": 0}, ax=ax, **line,
+    )  # fmt: skip
+
+
+def band(x: np.ndarray, estimate: Estimate, ax: Axes, fmt: str = "-", **line: object) -> None:
+    """Draw an estimate of shape (X,) against x (X,), with the band of its 95 % intervals.
+
+    For standard errors that are known already, which seaborn does not take.
+    """
+    (drawn,) = ax.plot(x, estimate.value, fmt, **line)
+    ax.fill_between(x, *estimate.interval(HALF_WIDTH_95), color=drawn.get_color(), alpha=0.2, lw=0)
+
+
 def layered(parents: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, float]]:
-    """A place (x, y) for each node of a directed acyclic graph: parents above their children.
+    """Positions (x, y) for the nodes of a directed acyclic graph, parents above children.
 
-    parents  node -> its parents. A node stands one row below its lowest parent; a row keeps the
-             order of `parents` and is centered at 0, one unit between neighbors.
+    parents  node -> its parents. A node is one row below its lowest parent; within a row, nodes
+             keep the order of `parents`, one unit apart, centered at 0.
 
-    Raises ValueError when the graph has a cycle.
+    Raises ValueError if the graph has a cycle.
     """
     try:
         order = list(TopologicalSorter(parents).static_order())
     except CycleError as error:
-        raise ValueError(f"no rows for a graph with a cycle: {error.args[1]}") from error
+        raise ValueError(f"the graph has a cycle: {error.args[1]}") from error
     row: dict[str, int] = {}
     for node in order:
         row[node] = 1 + max((row[parent] for parent in parents[node]), default=-1)
@@ -139,11 +191,12 @@ def graph(
     names: Mapping[str, str] | None = None,
     radius: float = 0.3,
 ) -> None:
-    """A graph of circles and arrows, parent -> child; observed nodes shaded, with a double rim.
+    """Draw a directed graph: circles, arrows from parent to child, observed nodes shaded.
 
-    parents  node -> its parents; nothing else decides which arrows there are
-    places   node -> (x, y); `layered` when left out
-    names    what to write into a circle (the node itself when left out)
+    parents   node -> its parents; an arrow for each, and no others
+    places    node -> (x, y); by default those of `layered`
+    observed  nodes that are shaded and have a double rim
+    names     node -> its label; by default the node itself
     """
     places = layered(parents) if places is None else places
     for node, (x, y) in places.items():
