@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "runtime": set(),
     "estimate": set(),
     "ledger": {"estimate"},
-    "records": {"runtime"},
+    "records": {"estimate", "runtime"},
     "figures": {"estimate"},
     "sigmoids": set(),
     "dsep": set(),

@@ -7,6 +7,7 @@ import pytest
 from tree import ROOT
 
 from vaelib import records
+from vaelib.estimate import Estimate
 
 COLUMNS, ROWS = ["0.1", "0.8"], {"VAE": [(20.0, 0.5), 11.0], "nothing": [19.0, "never"]}
 
@@ -36,6 +37,12 @@ def test_a_standard_error_becomes_a_95_percent_interval(folder):
         assert "Measured in this run" in text
         assert "data digits" in text
         assert "Recorded" not in text
+
+
+def test_an_estimate_is_shown_as_the_pair_of_its_numbers(folder):
+    rows = {"pair": [(20.0, 0.5)], "estimate": [Estimate(20.0, 0.5, 10)]}
+    pair, estimate = show(rows=rows, columns=["0.1"]).here.rows.values()
+    assert pair == estimate == [[20.0, 0.5]]
 
 
 def test_an_interval_is_never_printed_as_zero(folder):

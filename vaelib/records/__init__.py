@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vaelib import runtime
+from vaelib.estimate import Estimate
 
 MIME = "application/vnd.vaelib.record+json"
 FOLDER = Path(__file__).parent
@@ -81,7 +82,7 @@ def show(
     id: str,
     title: str,
     columns: Sequence[str],
-    rows: Mapping[str, Sequence[Cell]],
+    rows: Mapping[str, Sequence[Cell | Estimate]],
     *,
     data: object,
     unit: str = "",
@@ -90,9 +91,10 @@ def show(
 ) -> Shown:
     """The table of this run for the last line of a cell, and the recorded one below it.
 
-    A cell is a number, a word, or a pair: the value and its standard error, drawn as a 95 %
-    interval. `best` ("max" or "min") sets the best number of each column in bold. `data` is what
-    the numbers were measured on. In the thesis profile there is only the table of the run.
+    A cell is a number, a word, or a value with its standard error, an Estimate or a pair, drawn
+    as a 95 % interval. `best` ("max" or "min") sets the best number of each column in bold.
+    `data` is what the numbers were measured on. In the thesis profile the table of the run
+    stands alone.
 
     Raises RecordError for rows of another length than the columns, numbers that are not finite,
     or a recorded table that cannot be read.
@@ -209,9 +211,11 @@ def _numbers(cell: float | Sequence[float]) -> tuple[float, ...]:
     return tuple(cell) if isinstance(cell, tuple | list) else (cell,)
 
 
-def _plain(cell: Cell) -> Cell | list[float]:
+def _plain(cell: Cell | Estimate) -> Cell | list[float]:
     """With plain floats, which JSON takes."""
     if isinstance(cell, str):
         return cell
+    if isinstance(cell, Estimate):
+        cell = (cell.value, cell.stderr)
     numbers = [float(number) for number in _numbers(cell)]
     return numbers if len(numbers) > 1 else numbers[0]
