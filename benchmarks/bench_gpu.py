@@ -17,10 +17,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
@@ -112,10 +113,9 @@ def train(preset: Preset, images: Tensor, *, tf32: bool, epochs: int) -> tuple[f
     gen = runtime.generator(0)
     model = VAE(images.shape[1], preset.hidden, preset.latent_dim, generator=gen).to(device)
     settings = replace(preset.settings, epochs=epochs, tf32=tf32)
-    beta = preset.beta
     wait(device)
     start = time.perf_counter()
-    history = fit(model, preset.lik, images, generator=gen, beta=beta, **vars(settings))
+    history = fit(model, preset.lik, images, settings, generator=gen, beta=preset.beta)
     wait(device)
     return time.perf_counter() - start, history.elbo[-1].item()
 

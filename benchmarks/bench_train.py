@@ -33,7 +33,7 @@ from torchvision import transforms
 from vaelib import data, runtime
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
-from vaelib.train import fit
+from vaelib.train import Settings, fit
 
 STEPS, BATCH, GOAL, PYTHAE_GOAL = 100, 128, 2.7, 1.5
 SIZES = [(784, 512), (512, 256), (256, 4), (2, 256), (256, 512), (512, 784)]
@@ -107,7 +107,7 @@ def ours(images: torch.Tensor) -> float:
     """One epoch of `fit`; returns its mean loss."""
     gen = runtime.generator(0)
     model = VAE(784, (512, 256), 2, generator=gen)
-    history = fit(model, Bernoulli(), images, epochs=1, batch_size=BATCH, generator=gen)
+    history = fit(model, Bernoulli(), images, Settings(1, BATCH), generator=gen)
     return -history.elbo[0].item()
 
 

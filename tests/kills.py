@@ -30,7 +30,7 @@ from vaelib import files, runtime
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
 from vaelib.objective import linear_to
-from vaelib.train import Checkpoints, fit
+from vaelib.train import Checkpoints, Settings, fit
 
 EPOCHS, PER_EPOCH = 2, 4
 PATIENCE = 120  # seconds; a child that hangs ends by SIGALRM and counts as one that differs
@@ -50,17 +50,17 @@ def train(folder: Path, told: int) -> bytes:
     """A small run with a checkpoint at every step, each told through the pipe `told`."""
 
     class Telling(Checkpoints):
-        def save(self, step, tensors, facts):
-            super().save(step, tensors, facts)
+        def save(self, step, state, plan):
+            super().save(step, state, plan)
             os.write(told, step.to_bytes(4, "little"))
 
     gen = runtime.generator(0)
     model = VAE(16, (8,), 2, generator=gen)
     pixels = torch.rand(40, 16, generator=runtime.generator(1))
+    settings = Settings(EPOCHS, batch_size=8, lr=1e-2, patience=2, clip_norm=50.0)
     history = fit(
-        model, Bernoulli(), pixels[:34], validation=pixels[34:], epochs=EPOCHS, batch_size=8,
-        lr=1e-2, generator=gen, beta=linear_to(2.0), patience=2, clip_norm=50.0,
-        checkpoints=Telling(folder, steps=1), resume=True,
+        model, Bernoulli(), pixels[:34], settings, validation=pixels[34:], generator=gen,
+        beta=linear_to(2.0), checkpoints=Telling(folder, steps=1), resume=True,
     )  # fmt: skip
     return digest(model, history, gen)
 

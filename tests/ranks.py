@@ -18,11 +18,13 @@ from vaelib import runtime
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
 from vaelib.objective import linear_to
-from vaelib.train import Checkpoints, History, fit
-from vaelib.train.distributed import Alone, ranks
+from vaelib.train import Checkpoints, History, Settings, fit
+from vaelib.train.distributed import OneProcess, ranks
 
 
-def run(folder: Path, peers: Alone, sends: tuple[int, int] | None = None) -> tuple[VAE, History]:
+def run(
+    folder: Path, peers: OneProcess, sends: tuple[int, int] | None = None
+) -> tuple[VAE, History]:
     """Six epochs of five steps, a checkpoint at every step."""
 
     class Mortal(Checkpoints):
@@ -38,11 +40,13 @@ def run(folder: Path, peers: Alone, sends: tuple[int, int] | None = None) -> tup
     gen = runtime.generator(0)
     model = VAE(16, (8,), 2, generator=gen)
     pixels = torch.rand(85, 16, generator=runtime.generator(1))
+    settings = Settings(
+        epochs=6, batch_size=16, lr=1e-3, n_samples=2, clip_norm=100.0, binarize=True, anneal=6
+    )
     history = fit(
-        model, Bernoulli(), pixels[:80], validation=pixels[80:], epochs=6, batch_size=16,
-        lr=1e-3, n_samples=2, beta=linear_to(2.0), clip_norm=100.0, generator=gen,
-        binarize=True, anneal=6, ranks=peers,
-        checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True,
+        model, Bernoulli(), pixels[:80], settings, validation=pixels[80:], generator=gen,
+        beta=linear_to(2.0), checkpoints=Mortal(folder / "checkpoints", steps=1), resume=True,
+        ranks=peers,
     )  # fmt: skip
     return model, history
 

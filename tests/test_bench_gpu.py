@@ -1,9 +1,10 @@
 """The benchmark for CUDA devices: its parts at a tiny size, on whatever device there is."""
 
-from dataclasses import replace
+import dataclasses
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from vaelib import runtime
 from vaelib.model import VAE
@@ -71,9 +72,9 @@ def test_the_limit_counts_the_weights_and_products_of_the_network(bench, name):
     assert bound == "Adam's memory traffic"
     # forward, gradient of the weights, and of the inputs except for the images: 2 B each
     products = 2 * 128 * (3 * n_weights - layers[0].weight.numel())
-    machine = replace(machine, bandwidth=1e30, tf32=1.0)
+    machine = dataclasses.replace(machine, bandwidth=1e30, tf32=1.0)
     assert bench.limit(machine, sizes, 128, kernels=1, tf32=True) == (products, "matrix products")
-    machine = replace(machine, tf32=1e30, launch=2.0)
+    machine = dataclasses.replace(machine, tf32=1e30, launch=2.0)
     assert bench.limit(machine, sizes, 128, kernels=30, tf32=True) == (60.0, "starting kernels")
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from vaelib.gaussian import Diagonal, FullCovariance
 from vaelib.likelihood import Bernoulli, ScaledGaussian
 from vaelib.model import VAE, ConvVAE, Waves, mlp
-from vaelib.train import fit
+from vaelib.train import Settings, fit
 
 torch.set_num_threads(1)
 
@@ -202,7 +202,7 @@ def test_the_noise_of_the_pixels_is_learned():
     x = 0.5 + sigma * torch.randn(256, 64, generator=gen(3))
     g = gen(0)
     model = ConvVAE((1, 8, 8), (4, 4), 2, g)
-    fit(model, ScaledGaussian(), x, epochs=60, batch_size=32, lr=2e-2, generator=g)
+    fit(model, ScaledGaussian(), x, Settings(60, batch_size=32, lr=2e-2), generator=g)
     found = model.log_sigma.exp().item()
     assert abs(found - 0.1) > 0.1, "it is where it started"
     # sd of the estimate 0.0017; the bias that matters is what 2 latent dimensions can explain
@@ -232,7 +232,8 @@ def test_a_model_trains_on_cuda_as_on_the_cpu():
     for device in ("cpu", "cuda"):
         g = gen(0)
         model = VAE(9, (8,), 2, generator=g).to(device)
-        history = fit(model, Bernoulli(), pixels, epochs=30, batch_size=16, generator=g, lr=1e-2)
+        settings = Settings(epochs=30, batch_size=16, lr=1e-2)
+        history = fit(model, Bernoulli(), pixels, settings, generator=g)
         assert next(model.parameters()).device.type == device
         elbos.append(history.elbo)
     assert elbos[1][-1] > elbos[1][0]

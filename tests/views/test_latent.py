@@ -11,7 +11,7 @@ from vaelib import evaluate, figures
 from vaelib.data import digits
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
-from vaelib.train import fit
+from vaelib.train import Settings, fit
 from vaelib.web.latent import latent_explorer
 
 pytestmark = pytest.mark.browser
@@ -25,7 +25,7 @@ def model():
     g = torch.Generator().manual_seed(0)
     model = VAE(784, (512, 256), 2, generator=g)
     pixels = digits().train.pixels
-    fit(model, Bernoulli(), pixels, epochs=8, batch_size=128, lr=2e-3, generator=g)
+    fit(model, Bernoulli(), pixels, Settings(epochs=8, lr=2e-3), generator=g)
     return model
 
 

@@ -72,13 +72,13 @@ def _train(asked: argparse.Namespace) -> None:
                 model.to(runtime.device()),
                 preset.lik,
                 images.train,
+                preset.settings,
                 generator=gen,
                 beta=preset.beta,
                 validation=images.validation,
                 checkpoints=checkpoints,
                 resume=asked.resume,
                 ranks=peers,
-                **vars(preset.settings),
             )
         except SystemExit:
             if first:

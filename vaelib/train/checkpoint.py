@@ -48,17 +48,20 @@ class Checkpoints:
         """The steps of the checkpoints that are there, in order, damaged ones too."""
         return sorted(int(p.stem) for p in self.folder.glob("*.json") if p.stem.isdecimal())
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
-        """Write one, then take away all but the newest two.
+    def save(self, step: int, state: Mapping[str, object], plan: Mapping[str, object]) -> None:
+        """Write the state of a run and its plan, then remove all but the newest two.
 
         Raises CheckpointError when it cannot be written; the older ones are as they were.
         """
         path = self._path(step)
+        tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+        facts = {name: value for name, value in state.items() if name not in tensors}
+        facts |= {"plan": plan, "version": VERSION, "step": step}
         try:
             if not self.folder.is_dir():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 files.flush_folder(self.folder.parent)
-            sha256 = write_tensors(path, tensors, {**facts, "version": VERSION, "step": step})
+            sha256 = write_tensors(path, tensors, facts)
             beside = {"step": step, "sha256": sha256}
             files.write_whole(path.with_suffix(".json"), json.dumps(beside).encode() + b"\n")
             for old in [s for s in self.kept() if s < step][: -(KEPT - 1)]:
@@ -73,8 +76,8 @@ class Checkpoints:
             ) from problem
         self._written = time.monotonic()
 
-    def load(self, step: int | None = None) -> tuple[dict[str, Tensor], dict]:
-        """Tensors and facts of the newest checkpoint, or of the one of this step.
+    def load(self, step: int | None = None) -> tuple[dict[str, object], dict[str, object]]:
+        """The state and the plan in the newest checkpoint, or in the one of this step.
 
         Raises CheckpointError when there is none or it is damaged, and names the one to take.
         """
@@ -108,7 +111,7 @@ class Checkpoints:
     def _path(self, step: int) -> Path:
         return self.folder / f"{step:08d}.safetensors"
 
-    def _read(self, step: int) -> tuple[dict[str, Tensor], dict]:
+    def _read(self, step: int) -> tuple[dict[str, object], dict[str, object]]:
         path = self._path(step)
         beside = path.with_suffix(".json")
         try:
@@ -118,7 +121,9 @@ class Checkpoints:
         tensors, facts = read_tensors(path, sha256)
         if not isinstance(facts, dict) or facts.get("version") != VERSION:
             raise WeightsError(f"{path} is no checkpoint of version {VERSION}.")
-        return tensors, facts
+        plan = facts.pop("plan")
+        del facts["version"], facts["step"]
+        return {**tensors, **facts}, plan
 
     def _offer(self, step: int) -> str:
         """What to do when the checkpoint of this step is of no use."""

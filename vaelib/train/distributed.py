@@ -24,7 +24,7 @@ LATE = timedelta(minutes=10)
 START = timedelta(minutes=30)  # ranks may decode a data set first
 
 
-class Alone:
+class OneProcess:
     """A run in this process only."""
 
     rank, size = 0, 1
@@ -42,7 +42,7 @@ class Alone:
         return module
 
 
-class Ranks(Alone):
+class Ranks(OneProcess):
     """This process and its peers, started by torchrun."""
 
     def __init__(self, group: dist.ProcessGroup):
@@ -69,13 +69,13 @@ def is_one_of_many() -> bool:
 
 
 @contextmanager
-def ranks() -> Iterator[Alone]:
-    """The ranks of this run, joined now and left at the end; `Alone` without torchrun.
+def ranks() -> Iterator[OneProcess]:
+    """The ranks of this run, joined now and left at the end; `OneProcess` without torchrun.
 
     From here on a process that is stopped for 15 seconds is ended by its peers, which also end.
     """
     if not is_one_of_many():
-        yield Alone()
+        yield OneProcess()
         return
     cuda = torch.cuda.is_available()
     if cuda:

@@ -1,27 +1,27 @@
-"""What a run was told (`Settings`) and what it saw (`History`)."""
+"""What a run is told (`Settings`) and what it measures (`History`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to train: everything but the network, the data and the schedule of beta.
 
-    beta_per_step: ask the schedule for (step, steps) of the whole run, not (epoch, epochs).
-    clip_norm: the longest gradient, in the Euclidean norm over all weights. patience: end when
-    the validation ELBO was not better for so many epochs, and keep the best weights. tf32: on
-    CUDA, multiply with 10 bits of mantissa; the ELBO has to stay within 0.5%, which a test and
-    `make bench-gpu` check where there is such a device. binarize: at every visit of an image
+    beta_per_step: call the schedule with (step, steps) of the whole run, not (epoch, epochs).
+    clip_norm: the largest Euclidean norm of the gradient of all weights. patience: stop when
+    the validation ELBO has not improved for this many epochs, and keep the best weights. tf32:
+    on CUDA, multiply with 10 bits of mantissa; the ELBO has to stay within 0.5 %, which a test
+    and `make bench-gpu` check where there is such a device. binarize: at every visit of an image
     draw its pixels black or white, with their gray values as the probabilities of white.
-    anneal: so many epochs after the start the learning rate would be 0; it rises to `lr` in a
-    twentieth of them and falls along half a cosine in the others. coarse_noise: the encoder sees
-    images spoiled by `corruptions.coarse_noise` of this strength, the likelihood the clean ones;
-    for networks that know the shape of their images, on their validation images never.
+    anneal: the number of epochs after which the learning rate reaches 0; it rises to `lr` during
+    the first twentieth of them and then falls along half a cosine. coarse_noise: the encoder is
+    given images with `corruptions.coarse_noise` of this strength, the likelihood the clean ones;
+    for networks that know the shape of their images; validation images get no such noise.
     """
 
     epochs: int
@@ -39,13 +39,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class History:
-    """One entry an epoch, (E,) each: the mean over every example seen, in nats per example.
+    """One entry per epoch, (E,) each: the mean over its examples, in nats per example.
 
-    beta is kept apart (its mean over the epoch), so `log_lik - kl` is the true ELBO (of the
-    training images, while the weights moved), whatever weight the training put on the KL.
+    beta is stored separately (its mean over the epoch), so `log_lik - kl` is the ELBO itself (of
+    the training images, while the weights changed), whatever weight the training put on the KL.
     `val_log_lik` and `val_kl` are those of the validation images after each epoch, with the
-    same noise every time; None without such images. A run that ended early has fewer entries.
-    `seconds` are those of all its parts, where it was interrupted and resumed.
+    same noise every time; None without such images. A run that stopped early has fewer entries.
+    `seconds` is the training time, summed over all parts of a run that was resumed.
     """
 
     beta: Tensor
@@ -57,7 +57,7 @@ class History:
 
     @classmethod
     def of(cls, rows: list[list[float]], seconds: float) -> History:
-        """From one row of 3 or 5 numbers an epoch."""
+        """From one row of 3 or 5 numbers per epoch."""
         columns = torch.tensor(rows, dtype=torch.float32).T if rows else torch.zeros(3, 0)
         return cls(*columns, seconds=seconds)
 

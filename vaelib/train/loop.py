@@ -1,11 +1,12 @@
-"""The steps of a run: one batch, one step of Adam, one row of history an epoch."""
+"""The steps of a run: one batch, one step of Adam; one row of history per epoch."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -13,13 +14,13 @@ from vaelib.data.common import DataError, to_floats, to_unit
 from vaelib.data.corruptions import coarse_noise
 from vaelib.likelihood import Likelihood, binarize
 from vaelib.model import Network
-from vaelib.objective import elbo
-from vaelib.train.distributed import Alone
+from vaelib.objective import constant, elbo
+from vaelib.train.distributed import OneProcess
 from vaelib.train.history import History, Settings
 
-EXPLODED = 1e3  # times the loss of the first step, or a nat for each pixel
+MAX_LOSS = 1e3  # times the loss of the first step, or times one nat per pixel
 VALIDATION_BATCH = 500
-WARM_UP = 0.05  # of the time in which the learning rate is annealed
+WARM_UP = 0.05  # share of the annealed epochs during which the learning rate rises
 
 
 class Terms(nn.Module):
@@ -30,15 +31,31 @@ class Terms(nn.Module):
         self.model, self.lik = model, lik
 
     def forward(self, x: Tensor, eps: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One module for both networks, as DistributedDataParallel wants it."""
+        """One module for both networks, which DistributedDataParallel needs."""
         terms = elbo(self.model, self.lik, x, eps, seen)
         return terms.log_lik, terms.kl
 
 
-class Training:
-    """One run: take its `steps`; between two of them all there is to know is in its fields.
+class Progress(msgspec.Struct):
+    """How far a run has come, in plain numbers: stored in a checkpoint under these names.
 
-    Raises DataError, as `fit` says.
+    epoch: completed epochs. step_of_epoch: steps of the present one, beta_sum: their weights of
+    the KL. best_epoch: the one with the largest validation ELBO. ended: by patience.
+    """
+
+    epoch: int = 0
+    step_of_epoch: int = 0
+    first_loss: float | None = None
+    beta_sum: float = 0.0
+    best_epoch: int = 0
+    ended: bool = False
+    seconds: float = 0.0
+
+
+class Training:
+    """A run as an iterator over its `steps`; `state_dict` is its whole state between two steps.
+
+    Raises DataError as `fit` does.
     """
 
     def __init__(
@@ -47,12 +64,12 @@ class Training:
         lik: Likelihood,
         pixels: Tensor,
         settings: Settings,
-        beta: Callable[[int, int], float],
         generator: torch.Generator,
+        beta: Callable[[int, int], float] | None = None,
         validation: Tensor | None = None,
-        ranks: Alone | None = None,
+        ranks: OneProcess | None = None,
     ):
-        self.ranks = Alone() if ranks is None else ranks
+        self.ranks = OneProcess() if ranks is None else ranks
         if len(pixels) < settings.batch_size:
             raise DataError(
                 f"{len(pixels)} images are fewer than one batch of {settings.batch_size}"
@@ -62,73 +79,123 @@ class Training:
                 f"a batch of {settings.batch_size} cannot be shared by {self.ranks.size} processes"
             )
         if settings.patience is not None and validation is None:
-            raise DataError("patience needs validation images to judge by")
+            raise DataError("patience needs validation images")
         if settings.binarize and not lik.unit_range:
             raise DataError(f"binarized pixels need a Bernoulli likelihood, this one is {lik}")
         if settings.coarse_noise and not hasattr(model, "shape"):
             raise DataError("coarse_noise needs a network that knows the shape of its images")
-        self.model, self.lik, self.settings, self.beta = model, lik, settings, beta
+        self.model, self.lik, self.settings = model, lik, settings
+        self.beta = constant(1.0) if beta is None else beta
         self.device = next(model.parameters()).device
         self.pixels = self._resident(pixels)
         self.validation = None if validation is None else self._resident(validation)
         self.terms = self.ranks.wrap(Terms(model, lik))
+        self.per_epoch = len(pixels) // settings.batch_size
         self.generator = generator
         seed = int(torch.randint(2**62, (), generator=generator).item())
         self.noise = torch.Generator(self.device).manual_seed(seed)
         self.validation_seed = seed + 1
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
-        self.per_epoch = len(pixels) // settings.batch_size
-        self.epoch, self.step = 0, 0  # epochs that are over, steps of this one
-        self.order_state = generator.get_state()
-        self.sums = torch.zeros(2, device=self.device)
-        self.first_loss, self.beta_sum = math.nan, 0.0
-        self.rows: list[list[float]] = []
-        self.best: dict[str, Tensor] = {}
-        self.best_epoch, self.ended = 0, False
-        self.seconds = 0.0
+        self.order_state = generator.get_state()  # before the permutation of this epoch
+        self.sums = torch.zeros(2, device=self.device)  # of log_lik and kl in this epoch
+        self.rows: list[list[float]] = []  # of the history
+        self.best: dict[str, Tensor] = {}  # the weights of the best epoch
+        self.progress = Progress()
+
+    def state_dict(self) -> dict[str, object]:
+        """Tensors and plain numbers by name, all that `load_state_dict` needs.
+
+        Raises FloatingPointError when a weight or a moment of Adam is not finite.
+        """
+        state: dict[str, object] = _named("model", self.model.state_dict())
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            state |= _named(f"optimizer.{i}", moments)
+        for name, value in state.items():
+            if not value.isfinite().all():
+                raise FloatingPointError(
+                    f"epoch {self.progress.epoch}, step {self.progress.step_of_epoch}: {name} is "
+                    f"not finite any more. Try a smaller learning rate than {self.settings.lr:g}, "
+                    "or clip the gradient. This state was not saved."
+                )
+        return {
+            **state,
+            **_named("best", self.best),
+            "generator.order": self.order_state,
+            "generator.noise": self.noise.get_state(),
+            "sums": self.sums,
+            "history": torch.tensor(self.rows, dtype=torch.float64),
+            **msgspec.to_builtins(self.progress),
+        }
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Continue from a `state_dict` of a run of the same plan, bit for bit."""
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {k[len(prefix) :]: v.clone() for k, v in state.items() if k.startswith(prefix)}
+
+        self.model.load_state_dict(under("model."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in under("optimizer.").items():
+            index, what = name.split(".")
+            moments.setdefault(int(index), {})[what] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.best = {k: v.to(self.device) for k, v in under("best.").items()}
+        self.order_state = state["generator.order"].clone()
+        self.generator.set_state(self.order_state)
+        self.noise.set_state(state["generator.noise"].clone())
+        self.sums = state["sums"].clone().to(self.device)
+        self.rows = state["history"].tolist()
+        self.progress = Progress(**{name: state[name] for name in Progress.__struct_fields__})
 
     @property
     def taken(self) -> int:
         """Steps since the start of the run."""
-        return self.epoch * self.per_epoch + self.step
+        return self.progress.epoch * self.per_epoch + self.progress.step_of_epoch
 
     @property
     def history(self) -> History:
-        """The epochs that are over."""
-        return History.of(self.rows, self.seconds)
+        """The completed epochs."""
+        return History.of(self.rows, self.progress.seconds)
 
     def steps(self) -> Iterator[None]:
-        """Take the steps that are left, one for each `next`.
+        """Take the remaining steps, one for each `next`.
 
         Raises FloatingPointError at the step whose loss is not finite or has exploded, before
-        the weights follow it.
+        the weights are changed by it.
         """
-        begin = time.perf_counter() - self.seconds
-        while self.epoch < self.settings.epochs and not self.ended:
+        at = self.progress
+        begin = time.perf_counter() - at.seconds
+        while at.epoch < self.settings.epochs and not at.ended:
             self.generator.set_state(self.order_state)
             order = torch.randperm(len(self.pixels), generator=self.generator).to(self.device)
             size = self.settings.batch_size
             self.model.train()
-            for batch in order[: self.per_epoch * size].view(-1, size)[self.step :]:
-                self._take(batch)
-                self.step += 1
-                if self.step == self.per_epoch:
+            for batch in order[: self.per_epoch * size].view(-1, size)[at.step_of_epoch :]:
+                self._step(batch)
+                at.step_of_epoch += 1
+                if at.step_of_epoch == self.per_epoch:
                     self._end_epoch()
-                self.seconds = time.perf_counter() - begin
+                at.seconds = time.perf_counter() - begin
                 yield
         self.model.eval()
 
-    def _take(self, batch: Tensor) -> None:
+    def keep_best(self) -> None:
+        """Load the weights of the best epoch into the model, if the run had patience."""
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def _step(self, batch: Tensor) -> None:
         settings, size = self.settings, self.settings.batch_size
         weight = self._weight()
-        x = self._visit(self.pixels.index_select(0, batch), self.noise)
+        x = self._draw(self.pixels.index_select(0, batch), self.noise)
         shape = (settings.n_samples, size, self.model.latent_dim)
         eps = torch.randn(shape, generator=self.noise, device=self.device)
-        log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1), self._spoiled(batch))
+        log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1), self._corrupted(batch))
         loss = -(log_lik - weight * kl).mean()
         sums = torch.stack([log_lik.detach().sum(), kl.detach().sum()])
-        sums = self.ranks.total(sums)  # so that all ranks judge alike
-        self._judge(*(sums / size).tolist(), weight)
+        sums = self.ranks.total(sums)  # so that all ranks decide alike
+        self._check_loss(*(sums / size).tolist(), weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if settings.clip_norm is not None:
@@ -138,57 +205,59 @@ class Training:
                 group["lr"] = self._annealed()
         self.optimizer.step()
         self.sums += sums
-        self.beta_sum += weight
+        self.progress.beta_sum += weight
 
     def _weight(self) -> float:
         if self.settings.beta_per_step:
             return self.beta(self.taken, self.settings.epochs * self.per_epoch)
-        return self.beta(self.epoch, self.settings.epochs)
+        return self.beta(self.progress.epoch, self.settings.epochs)
 
     def _annealed(self) -> float:
-        """The learning rate of this step: a function of its number, so no state to keep."""
+        """The learning rate of this step: a function of its number, so there is no state."""
         done = min(1.0, (self.taken + 1) / (self.settings.anneal * self.per_epoch + 1))
         if done < WARM_UP:
             return self.settings.lr * done / WARM_UP
         return self.settings.lr * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
-    def _visit(self, batch: Tensor, noise: torch.Generator) -> Tensor:
-        """This process's share of a batch, as floats; binarized as a whole, alike on all ranks."""
+    def _draw(self, batch: Tensor, noise: torch.Generator) -> Tensor:
+        """This rank's rows of a batch, as floats; binarized before they are shared out."""
         if not self.settings.binarize:
             return self._floats(self.ranks.share(batch))
         return self.ranks.share(binarize(self._floats(batch), noise))
 
-    def _spoiled(self, batch: Tensor) -> Tensor | None:
-        """What the encoder sees in place of this process's share; drawn for the whole batch."""
+    def _corrupted(self, batch: Tensor) -> Tensor | None:
+        """The encoder's input in place of this rank's rows; drawn for the whole batch."""
         std = self.settings.coarse_noise
         if not std:
             return None
         x = self._floats(self.pixels.index_select(0, batch))
         return self.ranks.share(coarse_noise(x, self.model.shape, std, self.noise))
 
-    def _judge(self, log_lik: float, kl: float, weight: float) -> None:
-        loss = weight * kl - log_lik
-        if math.isnan(self.first_loss):
-            self.first_loss = loss
-        most = EXPLODED * max(abs(self.first_loss), self.model.data_dim)
-        if not (math.isfinite(loss) and loss <= most):
+    def _check_loss(self, log_lik: float, kl: float, weight: float) -> None:
+        at, loss = self.progress, weight * kl - log_lik
+        if at.first_loss is None and not math.isnan(loss):
+            at.first_loss = loss
+        first = math.nan if at.first_loss is None else at.first_loss
+        largest = MAX_LOSS * max(abs(first), self.model.data_dim)
+        if not (math.isfinite(loss) and loss <= largest):
             raise FloatingPointError(
-                f"epoch {self.epoch}, step {self.step}: E log p(x|z) = {log_lik:.4g}, "
-                f"KL = {kl:.4g} nats per example, {self.first_loss:.4g} was the first loss. "
+                f"epoch {at.epoch}, step {at.step_of_epoch}: E log p(x|z) = {log_lik:.4g}, "
+                f"KL = {kl:.4g} nats per example, {first:.4g} was the first loss. "
                 f"Try a smaller learning rate than {self.settings.lr:g}, or clip the gradient. "
                 "This step was not taken."
             )
 
     def _end_epoch(self) -> None:
+        at = self.progress
         n = self.per_epoch * self.settings.batch_size
-        weight = self.beta_sum / self.per_epoch if self.settings.beta_per_step else self._weight()
+        weight = at.beta_sum / self.per_epoch if self.settings.beta_per_step else self._weight()
         row = [weight, *(self.sums / n).tolist()]
         if self.validation is not None:
             row += self._validate(self.validation)
         self.rows.append(row)
         if self.settings.patience is not None:
-            self._judge_epoch(self.settings.patience)
-        self.epoch, self.step, self.beta_sum = self.epoch + 1, 0, 0.0
+            self._compare_epochs(self.settings.patience)
+        at.epoch, at.step_of_epoch, at.beta_sum = at.epoch + 1, 0, 0.0
         self.sums = torch.zeros_like(self.sums)
         self.order_state = self.generator.get_state()
 
@@ -201,28 +270,27 @@ class Training:
         for part in pixels.split(VALIDATION_BATCH):
             shape = (self.settings.n_samples, len(part), self.model.latent_dim)
             eps = torch.randn(shape, generator=noise, device=self.device)
-            x = self._visit(part, noise)
+            x = self._draw(part, noise)
             terms = elbo(self.model, self.lik, x, self.ranks.share(eps, dim=1))
             sums += torch.stack([terms.log_lik.sum(), terms.kl.sum()])
         return (self.ranks.total(sums) / len(pixels)).tolist()
 
-    def _judge_epoch(self, patience: int) -> None:
-        elbos = [row[3] - row[4] for row in self.rows]
+    def _compare_epochs(self, patience: int) -> None:
+        at, elbos = self.progress, [row[3] - row[4] for row in self.rows]
         if elbos[-1] > max(elbos[:-1], default=-math.inf):
-            self.best_epoch = self.epoch
+            at.best_epoch = at.epoch
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.ended = self.epoch - self.best_epoch >= patience
-
-    def keep_best(self) -> None:
-        """Give the model the weights of its best epoch, where the run had patience."""
-        if self.best:
-            self.model.load_state_dict(self.best)
+        at.ended = at.epoch - at.best_epoch >= patience
 
     def _resident(self, pixels: Tensor) -> Tensor:
-        """On the device for the whole run: bytes stay bytes and become floats by the batch."""
+        """On the device for the whole run: bytes stay bytes, a batch becomes floats when used."""
         if pixels.dtype != torch.uint8:
             pixels = to_floats(pixels, unit_range=self.lik.unit_range)
         return pixels.to(self.device)
 
     def _floats(self, batch: Tensor) -> Tensor:
         return to_unit(batch) if batch.dtype == torch.uint8 else batch
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}

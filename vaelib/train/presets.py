@@ -19,9 +19,10 @@ with sigma_x^2 = 1/2 there, which is sigma_x = 1/sqrt(8) on the [0, 1] of this p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -38,8 +39,7 @@ N_FACES = 9000, 1000
 N_PORTRAITS = 12_000, 1000
 
 
-@dataclass(frozen=True)
-class Preset:
+class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A network, its data by name, and how it is trained; `size` is the side of an image.
 
     The weight of the KL grows to beta_max as in the thesis, or is `steady` from the start.
@@ -59,7 +59,7 @@ class Preset:
     settings: Settings
     steady: bool = False
     held_out: int = 0
-    extras: Mapping[str, object] = field(default_factory=dict)
+    extras: dict[str, int | bool] = {}
     channels: tuple[int, ...] = ()
     normalized: bool = False
 

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish that the loop asks for between two steps."""
+"""Turn SIGTERM and Ctrl-C into a stop request that the training loop polls between steps."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Wish:
-    """`signum` is 0, or the signal that asked the run to end."""
+class StopRequest:
+    """`signum` is 0, or the signal that asked the run to stop."""
 
     signum = 0
 
 
 @contextmanager
-def listening() -> Iterator[Wish]:
-    """Take SIGTERM and SIGINT as a wish while the block runs; a second Ctrl-C acts at once.
+def stop_requests() -> Iterator[StopRequest]:
+    """Record SIGTERM and SIGINT while the block runs; a second Ctrl-C acts at once.
 
-    Only the main thread may listen; elsewhere the wish stays 0. Handlers come back at the end.
+    Handlers can be set in the main thread only; in another thread no request ever arrives.
+    The previous handlers are restored at the end.
     """
-    wish = Wish()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield request
         return
 
-    def note(signum: int, frame: FrameType | None) -> None:
-        wish.signum = signum
+    def record(signum: int, frame: FrameType | None) -> None:
+        request.signum = signum
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
+    previous = {s: signal.signal(s, record) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield wish
+        yield request
     finally:
-        for signum, handler in before.items():
+        for signum, handler in previous.items():
             signal.signal(signum, handler)

@@ -4,10 +4,10 @@ import errno
 import json
 import os
 import signal
-from dataclasses import replace
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from vaelib import pretrained
 from vaelib.data import handwritten, to_unit

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from training import fit_with
 
 from vaelib.data import DataError, digits, phantoms, to_unit
 from vaelib.data.corruptions import coarse_noise
@@ -11,7 +12,6 @@ from vaelib.evaluate import elbo_terms, encode
 from vaelib.likelihood import Bernoulli, Gaussian, ScaledGaussian
 from vaelib.model import VAE, ConvVAE
 from vaelib.objective import constant, linear_to
-from vaelib.train import fit
 
 torch.set_num_threads(1)
 LIK = Bernoulli()
@@ -25,7 +25,7 @@ def small_run(pixels, seed=0, hidden=(8,), **changes):
     g = gen(seed)
     model = VAE(pixels.shape[1], hidden, 2, generator=g)
     settings = {"epochs": 2, "batch_size": 16, "lr": 1e-2, **changes}
-    return model, fit(model, LIK, pixels, generator=g, **settings)
+    return model, fit_with(model, LIK, pixels, generator=g, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def seen(**changes):
     """What a network of one gray value saw: (E, N, D), and of the validation (E, K, D)."""
     lik, g = Seen(), gen()
     pixels = torch.full((40, 100), 0.3)
-    fit(
+    fit_with(
         VAE(100, (4,), 2, generator=g), lik, pixels, epochs=3, batch_size=20, generator=g,
         validation=pixels[:10], **changes,
     )  # fmt: skip
@@ -164,7 +164,7 @@ def test_binarized_pixels_are_drawn_anew_at_every_visit_with_their_gray_as_the_c
 
 def test_binarized_pixels_need_a_likelihood_of_them(pixels):
     with pytest.raises(DataError, match="binarized pixels need a Bernoulli"):
-        fit(VAE(9, (4,), 2), Gaussian(), pixels, epochs=1, generator=gen(), batch_size=10,
+        fit_with(VAE(9, (4,), 2), Gaussian(), pixels, epochs=1, generator=gen(), batch_size=10,
             binarize=True)  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def test_the_model_is_left_ready_for_use(pixels):
 def test_any_likelihood_will_do(pixels):
     g = gen()
     model = VAE(9, (8,), 2, generator=g)
-    log = fit(model, Gaussian(0.3), pixels, epochs=20, batch_size=16, lr=1e-2, generator=g)
+    log = fit_with(model, Gaussian(0.3), pixels, epochs=20, batch_size=16, lr=1e-2, generator=g)
     assert log.elbo[-1] > log.elbo[0]
 
 
@@ -210,7 +210,7 @@ def test_gaussian_pixels_need_not_lie_in_the_unit_range():
     x = 5 * torch.randn(64, 3, generator=gen())
     g = gen()
     model = VAE(3, (8,), 2, generator=g)
-    log = fit(model, Gaussian(1.0), x, epochs=20, batch_size=16, lr=1e-2, generator=g)
+    log = fit_with(model, Gaussian(1.0), x, epochs=20, batch_size=16, lr=1e-2, generator=g)
     assert log.elbo[-1] > log.elbo[0]
     assert elbo_terms(model, Gaussian(1.0), x, gen()).kl.isfinite().all()
     assert encode(model, x, unit_range=False).mu.shape == (64, 2)
@@ -222,7 +222,7 @@ def test_gaussian_pixels_need_not_lie_in_the_unit_range():
 def test_gaussian_pixels_have_to_be_finite(pixels, bad):
     pixels[7, 3] = bad
     with pytest.raises(DataError, match="expected finite"):
-        fit(VAE(9, (4,), 2), Gaussian(), pixels, epochs=1, batch_size=16, generator=gen())
+        fit_with(VAE(9, (4,), 2), Gaussian(), pixels, epochs=1, batch_size=16, generator=gen())
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -244,7 +244,7 @@ def test_a_full_covariance_closes_the_gap_that_a_diagonal_leaves(seed):
             model.decoder[0].weight.copy_(w)
             model.decoder[0].bias.zero_()
         model.decoder.requires_grad_(False)
-        fit(model, lik, x, epochs=80, batch_size=128, lr=2e-2, generator=g)
+        fit_with(model, lik, x, epochs=80, batch_size=128, lr=2e-2, generator=g)
         terms = elbo_terms(model, lik, x, gen(9), n_samples=50)
         gaps.append((evidence - terms.value()).mean())
     assert gaps[0] > 0.95 * floor
@@ -277,7 +277,7 @@ def test_whole_numbers_other_than_bytes_are_refused():
 
 def test_images_of_the_wrong_size_are_refused(pixels):
     with pytest.raises(ValueError, match="expected"):
-        fit(VAE(8, (4,), 2), LIK, pixels, epochs=1, batch_size=16, generator=gen())
+        fit_with(VAE(8, (4,), 2), LIK, pixels, epochs=1, batch_size=16, generator=gen())
 
 
 def test_a_run_that_diverges_says_so(pixels):
@@ -291,7 +291,7 @@ def test_training_beats_the_mean_image_on_cuda(small_digits):
     train, test = small_digits.train, small_digits.test
     g = gen()
     model = VAE(64, (64, 32), 2, generator=g).to("cuda")
-    fit(model, LIK, train.pixels, epochs=40, batch_size=128, lr=3e-3, generator=g)
+    fit_with(model, LIK, train.pixels, epochs=40, batch_size=128, lr=3e-3, generator=g)
     score = elbo_terms(model, LIK, test.pixels, gen(1), n_samples=10).value().mean()
     assert score > mean_image_score(train.x, test.x).mean()
 
@@ -303,7 +303,7 @@ def test_coarse_noise_is_for_the_encoder_only_and_obeys_the_seed():
     def run(std):
         g = gen(0)
         model = ConvVAE((1, 16, 16), (8, 8), 4, g)
-        log = fit(
+        log = fit_with(
             model, ScaledGaussian(), pixels, epochs=60, batch_size=20, lr=5e-3, generator=g,
             coarse_noise=std,
         )  # fmt: skip
@@ -322,7 +322,7 @@ def test_coarse_noise_is_for_the_encoder_only_and_obeys_the_seed():
 
 def test_coarse_noise_needs_images_with_a_shape():
     with pytest.raises(DataError, match="knows the shape"):
-        fit(
+        fit_with(
             VAE(9, (4,), 2), LIK, torch.rand(20, 9), epochs=1, batch_size=5, generator=gen(),
             coarse_noise=0.1,
         )  # fmt: skip

@@ -11,12 +11,13 @@ import time
 import pytest
 import torch
 from ranks import run
+from training import fit_with
 
 from vaelib.data import DataError
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE
-from vaelib.train import Checkpoints, fit
-from vaelib.train.distributed import Alone
+from vaelib.train import Checkpoints
+from vaelib.train.distributed import OneProcess
 
 WITHIN = 30  # seconds from a failure to the end of the job, or to its new start
 
@@ -51,7 +52,7 @@ def two(root, tmp_path_factory):
 
 
 def test_two_processes_do_what_one_does(two, tmp_path):
-    model, history = run(tmp_path, Alone())
+    model, history = run(tmp_path, OneProcess())
     assert two["size"] == 2
     for name, values in two["history"].items():
         torch.testing.assert_close(
@@ -97,13 +98,13 @@ def test_sigterm_to_torchrun_saves_and_the_run_can_go_on_to_the_bit(root, two, t
     assert json.loads((tmp_path / "end.json").read_text()) == two
 
 
-class Three(Alone):
+class Three(OneProcess):
     size = 3
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(DataError, match="a batch of 16 cannot be shared by 3 processes"):
-        fit(
+        fit_with(
             VAE(9, (4,), 2), Bernoulli(), torch.rand(40, 9), epochs=1, batch_size=16,
             generator=torch.Generator(), ranks=Three(),
         )  # fmt: skip

@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
+from training import fit_with
 
 from vaelib.data import DataError, digits
 from vaelib.evaluate import elbo_terms
 from vaelib.likelihood import Bernoulli, Gaussian
 from vaelib.model import VAE
 from vaelib.objective import constant, linear_to
-from vaelib.train import fit
 
 torch.set_num_threads(1)
 LIK = Bernoulli()
@@ -26,7 +26,7 @@ def small_run(pixels=TRAIN, lik=LIK, **changes):
     g = gen()
     model = VAE(pixels.shape[1], (8,), 2, generator=g)
     settings = {"epochs": 3, "batch_size": 16, "lr": 1e-2, **changes}
-    return model, fit(model, lik, pixels, generator=g, **settings)
+    return model, fit_with(model, lik, pixels, generator=g, **settings)
 
 
 def flat(model):
@@ -158,18 +158,22 @@ def test_the_run_stops_at_the_step_and_its_weights_are_those_before(value):
     g = gen()
     model = VAE(9, (8,), 2, generator=g)
     with pytest.raises(FloatingPointError, match=r"epoch 1, step 1: .*smaller.*not taken"):
-        fit(model, Exploding(value), PIXELS[:32], epochs=3, batch_size=16, lr=1e-2, generator=g)
+        fit_with(
+            model, Exploding(value), PIXELS[:32], epochs=3, batch_size=16, lr=1e-2, generator=g
+        )
     g = gen()
     before = VAE(9, (8,), 2, generator=g)
     with pytest.raises(ZeroDivisionError):
-        fit(before, Exploding(None), PIXELS[:32], epochs=3, batch_size=16, lr=1e-2, generator=g)
+        fit_with(
+            before, Exploding(None), PIXELS[:32], epochs=3, batch_size=16, lr=1e-2, generator=g
+        )
     assert flat(model).equal(flat(before))
 
 
 def test_a_loss_that_grows_is_no_explosion():
     g = gen()
     model = VAE(9, (8,), 2, generator=g)
-    log = fit(model, Exploding(50.0), PIXELS[:32], epochs=3, batch_size=16, generator=g)
+    log = fit_with(model, Exploding(50.0), PIXELS[:32], epochs=3, batch_size=16, generator=g)
     assert log.log_lik[-1] < log.log_lik[0]
 
 
@@ -197,5 +201,5 @@ def test_tf32_changes_the_elbo_of_an_epoch_by_less_than_half_a_percent():
     for tf32 in (False, True):
         g = gen()
         model = VAE(784, (512, 256), 2, generator=g).to("cuda")
-        elbos.append(fit(model, LIK, pixels, epochs=10, generator=g, tf32=tf32).elbo)
+        elbos.append(fit_with(model, LIK, pixels, epochs=10, generator=g, tf32=tf32).elbo)
     torch.testing.assert_close(elbos[1], elbos[0], rtol=5e-3, atol=0.0)
