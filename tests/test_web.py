@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vaelib import web
-from vaelib.web import View, bundle, coin
+from vaelib.web import View, bundle
 
 SCRIPTS = sorted(path.stem for path in web.HERE.glob("*.js"))
 VIEWS = [name for name in SCRIPTS if name != "core"]
@@ -132,52 +132,3 @@ def test_unpack_gives_javascript_the_numbers_that_python_packed(dtype):
         "plain": [1, None, "x"],
         "array": {"values": array.ravel().astype(float).tolist(), "shape": [3, 4]},
     }
-
-
-# --- the views of chapter 1, in a live kernel (their pages: tests/browser/test_coin.py) ---
-
-
-def widgets(root, kind):
-    """Every widget of a kind below `root`, in order."""
-    found = [root] if isinstance(root, kind) else []
-    return found + [w for child in getattr(root, "children", ()) for w in widgets(child, kind)]
-
-
-def test_the_live_stepper_follows_its_sliders():
-    tosses = np.array([1, 1, 0, 1])
-    live = coin.coin_stepper(tosses, [0, 1, 4], strengths=[1, 100], start=1, share=0.9).live()
-    step, prior = widgets(live, ipywidgets.SelectionSlider)
-    (picture,) = widgets(live, ipywidgets.HTML)
-    heads = np.array([0, 1, 2, 2, 3])
-    assert "Before the first toss: Beta(1, 1), mean 0.5000" in picture.value
-    step.value = 4
-    prior.value = 100
-    assert coin.sequence_text(100, 4, heads, 0.9) in picture.value
-    assert "After 4 tosses, 3 heads: Beta(103, 101)" in picture.value
-    assert "<svg" in picture.value
-    assert "nan" not in picture.value
-
-
-def test_the_live_explorer_follows_its_sliders():
-    live = coin.coin_explorer(
-        [1, 100], [10, 1000], start=(100, 1000), share=0.9, radius=0.01
-    ).live()
-    (picture,) = widgets(live, ipywidgets.HTML)
-    assert "mean 0.8333; less than 0.1 % of the belief" in picture.value
-    prior, _ = widgets(live, ipywidgets.SelectionSlider)
-    prior.value = 1
-    assert "mean 0.8992; 70.8 % of the belief" in picture.value
-
-
-@pytest.mark.parametrize(
-    ("tosses", "steps", "problem"),
-    [([0, 1, 2], [0, 1], "1 for heads and 0 for tails"), ([0, 1], [0, 3], "step 3 lies beyond")],
-)
-def test_the_stepper_refuses_what_is_no_sequence_of_tosses(tosses, steps, problem):
-    with pytest.raises(ValueError, match=problem):
-        coin.coin_stepper(np.array(tosses), steps, strengths=[1], start=1, share=0.9)
-
-
-def test_the_explorer_refuses_fractions_of_heads():
-    with pytest.raises(ValueError, match="of 15 tosses is no whole number"):
-        coin.coin_explorer([1], [10, 15], start=(1, 10), share=0.9, radius=0.01)

@@ -37,13 +37,15 @@ def test_a_chapter_depends_on_its_own_view_only():
         for name in ("05_cavi_mixture", "01_bayesian_coin")
     )
     assert {"cavi.py", "cavi.js", "core.js", "widget.css", "__init__.py"} <= own
-    assert not {"coin.py", "coin.js", "latent.js"} & own
-    assert {"coin.py", "coin.js", "core.js"} <= other
+    assert not {"coin_stepper.py", "coin_stepper.js", "latent.js"} & own
+    assert {"coin_stepper.py", "coin_stepper.js", "beta.js", "core.js", "view.css"} <= other
 
 
 def test_a_view_runs_the_script_that_bears_its_name():
     for path in (chapters.ROOT / "vaelib" / "web").glob("[a-z]*.py"):
         assert f'"{path.stem}", data' in path.read_text(), path.name
+    for path in (chapters.ROOT / "vaelib" / "views").glob("[a-z]*.py"):
+        assert f'_esm = bundle("{path.stem}")' in path.read_text(), path.name
 
 
 def test_prose_does_not_change_the_digest_but_code_does(tiny_book):
