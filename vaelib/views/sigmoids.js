@@ -1,11 +1,15 @@
 // Chapter 2: a sum of sigmoids that climbs along a function, and its largest error.
-import { axes, canvas, choice, colors, disc, el, key, line, menu, number, scale, thousands } from "./core.js";
+import {
+  axes, begin, bind, canvas, choice, colors, disc, key, line, menu, number, scale, sentenceLine, tell, thousands,
+} from "./core.js";
 
-const PER_STEP = 16; // as in networks.py
+// --- the mathematics ---------------------------------------------------------------------------
+
+const GRID_PER_STEP = 16; // as in vaelib/sigmoids.py
 const linear = (slope) => (h) => slope * h;
 
-/** The functions of networks.py, with a concave modulus of continuity each. */
-export const TARGETS = {
+/** The functions of vaelib/sigmoids.py; a continuous one with its concave modulus of continuity. */
+export const CURVES = {
   wave: {
     name: "a wave", modulus: linear(4.5 * Math.PI),
     f: (x) => Math.sin(2 * Math.PI * x) + 0.5 * Math.cos(5 * Math.PI * x),
@@ -17,7 +21,7 @@ export const TARGETS = {
 
 export const sigmoid = (u) => 1 / (1 + Math.exp(-u));
 
-/** Weights, biases and heights of the sum: a constant f(0) and one sigmoid a step. */
+/** Weights, biases and heights of the sum: the constant f(0) and one sigmoid per step. */
 export function staircase(f, n, sharpness) {
   const units = [{ w: 0, b: 0, alpha: 2 * f(0) }];
   for (let j = 1; j <= n; j++) {
@@ -35,82 +39,89 @@ export function sum(units, x) {
 }
 
 /** The largest |f - sum| on a grid, and on both sides of a jump. */
-export function largestError(target, n, sharpness) {
-  const units = staircase(target.f, n, sharpness);
+export function largestError(curve, n, sharpness) {
+  const units = staircase(curve.f, n, sharpness);
   let largest = 0;
-  for (let i = 0; i <= PER_STEP * n; i++) {
-    const x = i / (PER_STEP * n);
-    largest = Math.max(largest, Math.abs(sum(units, x) - target.f(x)));
+  for (let i = 0; i <= GRID_PER_STEP * n; i++) {
+    const x = i / (GRID_PER_STEP * n);
+    largest = Math.max(largest, Math.abs(sum(units, x) - curve.f(x)));
   }
-  if (target.jump === undefined) return largest;
-  const there = sum(units, target.jump);
+  if (curve.jump === undefined) return largest;
+  const there = sum(units, curve.jump);
   return Math.max(largest, Math.abs(there), Math.abs(1 - there));
 }
 
-/** No error is larger; null after a jump. */
-export function provenBound(target, n, sharpness) {
-  return target.modulus && target.modulus((0.5 + (2 * Math.LN2) / sharpness) / n);
+/** An upper bound on the error everywhere; null for a function with a jump. */
+export function provenBound(curve, n, sharpness) {
+  return curve.modulus && curve.modulus((0.5 + (2 * Math.LN2) / sharpness) / n);
 }
 
+const counted = (n) => `${thousands(n)} ${n === 1 ? "step" : "steps"}`;
+
+/** The sentence under the pictures. */
 export function sentence(n, error, bound) {
   const proven = bound === null
     ? "no continuous function comes closer to a jump of 1 than 0.5"
     : `proven to be at most ${number(bound, 4)}`;
-  return `${thousands(n)} ${n === 1 ? "step" : "steps"}: largest error ${number(error, 4)}, ${proven}.`;
+  return `${counted(n)}: largest error ${number(error, 4)}, ${proven}.`;
 }
 
-export function mount(root, { steps, sharpnesses, start }) {
-  const counts = Array.from(steps.values);
-  const keys = Object.keys(TARGETS);
-  let target = TARGETS[start[0]];
-  let errors = [];
-  const select = menu(root, { label: "Function", names: keys.map((k) => TARGETS[k].name), onChange(i) {
-    target = TARGETS[keys[i]];
-    trace();
-  } });
-  select.value = keys.indexOf(start[0]);
+// --- the view ----------------------------------------------------------------------------------
+
+export function render(props) {
+  const view = begin(props);
+  const { root, model, data: { steps, sharpnesses } } = view;
+  const put = bind(view, ["curve", "n_steps", "sharpness"], changed);
+  const keys = Object.keys(CURVES);
+  const ratio = (width) => (width < 480 ? 0.72 : 0.42);
+  let curve, n, sharpness; // what is drawn
+  let errors = []; // the largest error for each number of steps
+
+  const chosen = menu(root, { label: "Function", names: keys.map((k) => CURVES[k].name),
+    onChange: (i) => put({ curve: keys[i] }) });
   key(root, [["\u2012 \u2012", "fg", "the function"], ["\u2501\u2501", "blue", "the sum"],
     ["\u2500", "gray", "its single steps"]]);
-  const upper = canvas(root, {
-    ratio: (width) => (width < 480 ? 0.72 : 0.42),
-    label: "The function, the sum of sigmoids and the single sigmoids",
-    draw: (ctx, width, height) => drawSum(ctx, width, height, target, count.value(), sharp.value(), colors(root)),
-  });
-  const lower = canvas(root, {
-    ratio: (width) => (width < 480 ? 0.72 : 0.42),
+  const upper = canvas(root, { ratio, label: "The function, the sum of sigmoids and the single sigmoids",
+    draw: (ctx, width, height) => drawSum(ctx, width, height, curve, n, sharpness, colors(root)) });
+  const lower = canvas(root, { ratio,
     label: "The largest error against the number of steps, on logarithmic axes, under its proven bound",
-    draw: (ctx, width, height) => drawErrors(ctx, width, height, target, counts, errors, count.value(), sharp.value(), colors(root)),
-  });
-  key(root, [["\u25cf", "blue", "largest error (big dot: this sum)"],
+    draw: (ctx, width, height) => drawErrors(ctx, width, height, curve, steps, errors, n, sharpness, colors(root)) });
+  key(root, [["\u25cf", "blue", "largest error (large dot: this sum)"],
     ["\u2012 \u2012", "orange", "proven bound; for a jump, the \u00bd that remains"]]);
-  const named = (n) => `${thousands(n)} ${n === 1 ? "step" : "steps"} and a constant`;
-  const count = choice(root, { values: counts, start: start[1], label: "Number of steps", show: named, onChange: show });
-  const sharp = choice(root, {
-    values: Array.from(sharpnesses.values), start: start[2], label: "Sharpness of the steps",
-    show: (s) => `Sharpness ${s}`, onChange: trace,
-  });
-  const text = el("p", { class: "vw-text", "aria-live": "polite" }, root);
+  const count = choice(root, { values: steps, label: "Number of steps",
+    show: (m) => `${counted(m)} and a constant`, onChange: (m) => put({ n_steps: m }) });
+  const sharp = choice(root, { values: sharpnesses, label: "Sharpness of the steps",
+    show: (s) => `Sharpness ${s}`, onChange: (s) => put({ sharpness: s }) });
+  const text = sentenceLine(root);
 
-  function trace() {
-    errors = counts.map((n) => largestError(target, n, sharp.value()));
-    show();
+  function changed() {
+    const before = [curve, sharpness];
+    [curve, n, sharpness] = [CURVES[model.get("curve")], model.get("n_steps"), model.get("sharpness")];
+    if (before[0] !== curve || before[1] !== sharpness) errors = steps.map((m) => largestError(curve, m, sharpness));
+    chosen.value = keys.indexOf(model.get("curve"));
+    count.set(n);
+    sharp.set(sharpness);
+    const [error, bound] = [errors[steps.indexOf(n)], provenBound(curve, n, sharpness)];
+    text.say(sentence(n, error, bound));
+    [upper, lower].forEach((picture) => picture.redraw());
+    tell(model, { error, bound });
   }
-  function show() {
-    const n = count.value();
-    text.textContent = sentence(n, errors[counts.indexOf(n)], provenBound(target, n, sharp.value()));
-    upper.redraw();
-    lower.redraw();
-  }
-  trace();
+
+  changed();
+  return view.end;
 }
 
-function drawSum(ctx, width, height, target, n, sharpness, tone) {
+export default { render };
+
+// --- drawing -----------------------------------------------------------------------------------
+
+function drawSum(ctx, width, height, curve, n, sharpness, tone) {
   const box = { left: 50, top: 8, right: width - 12, bottom: height - 42 };
-  const units = staircase(target.f, n, sharpness);
+  const units = staircase(curve.f, n, sharpness);
   const places = Array.from({ length: 401 }, (_, i) => i / 400);
   const values = (f) => places.map((x) => [x, f(x)]);
   const single = units.slice(1).map((unit) => values((x) => one(unit, x)));
-  const truth = values(target.f);
+  const truth = values(curve.f);
   const total = values((x) => sum(units, x));
   let [low, high] = [Infinity, -Infinity];
   for (const points of [truth, total, ...single]) {
@@ -133,9 +144,9 @@ function drawSum(ctx, width, height, target, n, sharpness, tone) {
   ctx.setLineDash([]);
 }
 
-function drawErrors(ctx, width, height, target, counts, errors, n, sharpness, tone) {
+function drawErrors(ctx, width, height, curve, counts, errors, n, sharpness, tone) {
   const box = { left: 62, top: 8, right: width - 12, bottom: height - 42 };
-  const bounds = counts.map((m) => provenBound(target, m, sharpness) ?? 0.5);
+  const bounds = counts.map((m) => provenBound(curve, m, sharpness) ?? 0.5);
   const range = [Math.log(Math.min(...errors, 0.01) / 1.3), Math.log(1.3 * Math.max(...errors, ...bounds, 1))];
   axes(ctx, box, [0, 1], [0, 1], { xLabel: "number of steps", yLabel: "largest error", tone, nx: 0, ny: 0 });
   const [logX, logY] = [scale([0, Math.log(counts.at(-1))], [box.left, box.right]), scale(range, [box.bottom, box.top])];
