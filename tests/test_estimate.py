@@ -106,6 +106,10 @@ def test_a_format_holds_for_both_numbers():
     assert f"{Estimate(1.2342, 0.005, 10):.3f}" == "1.234 ± 0.010"
 
 
+def test_a_sign_is_for_the_value_alone():
+    assert f"{Estimate(0.067, 0.131, 10):+.3f}" == "+0.067 ± 0.257"
+
+
 def test_an_array_is_not_formatted_as_one_number():
     many = Estimate(np.ones(2), np.ones(2), 10)
     assert "array" in str(many)

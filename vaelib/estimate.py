@@ -127,7 +127,7 @@ class Estimate:
             # The decimals that show the half-width with two significant digits.
             digits = max(0, 1 - int(np.floor(np.log10(half)))) if half else 6
             spec = f".{digits}f"
-        return f"{self.value:{spec}} ± {half:{spec}}"
+        return f"{self.value:{spec}} ± {half:{spec.lstrip('+')}}"
 
     def __str__(self) -> str:
         return format(self)

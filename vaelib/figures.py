@@ -117,9 +117,13 @@ def heatmap(values: np.ndarray, ax: Axes, **options: object) -> None:
     """
     import seaborn
 
-    seaborn.heatmap(values, ax=ax, annot=True, cbar=False, **options)
+    seaborn.heatmap(values, ax=ax, annot=True, cbar=False, linewidths=0.5, **options)
+    mesh = ax.collections[0]
+    ax.set_facecolor(mesh.cmap(0.0))  # of masked cells
+    ax.grid(visible=False)
     ax.tick_params(length=0)
-    colors = ax.collections[0].get_facecolors().reshape(*np.shape(values), -1)[..., :3]
+    ax.tick_params("y", rotation=0)
+    colors = mesh.get_facecolors().reshape(*np.shape(values), -1)[..., :3]
     linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     luminance = linear @ (0.2126, 0.7152, 0.0722)
     for text in ax.texts:
