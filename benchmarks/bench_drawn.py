@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from common import interleaved, peak_bytes
 
-from vaelib.data import faces, phantoms
+from vaelib.drawn import faces, phantoms
 
 N, GOAL, ROUNDS = 10_000, 20, 3
 MIB = 2**20

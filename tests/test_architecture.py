@@ -33,11 +33,21 @@ MAY_IMPORT = {
     "model": {"gaussian"},
     "files": set(),
     "data": {"files", "runtime"},
+    "drawn": {"data"},
     "likelihood": {"gaussian"},
     "estimators": {"gaussian"},
     "rosenblatt": {"gaussian"},
     "objective": {"gaussian", "likelihood", "model"},
-    "train": {"data", "files", "likelihood", "model", "objective", "pretrained", "runtime"},
+    "train": {
+        "data",
+        "drawn",
+        "files",
+        "likelihood",
+        "model",
+        "objective",
+        "pretrained",
+        "runtime",
+    },
     "pretrained": {"files", "model"},
     "detection": set(),
     "directions": {"data"},
@@ -115,6 +125,27 @@ def test_the_table_has_no_cycle():
     while fresh := {r for r, needs in MAY_IMPORT.items() if needs <= settled} - settled:
         settled |= fresh
     assert settled == MAY_IMPORT.keys()
+
+
+def test_no_two_modules_need_each_other():
+    def dotted(path):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        return ".".join(parts).removesuffix(".__init__")
+
+    modules = {dotted(path) for path in FILES}
+    needs = {
+        dotted(path): {
+            name if name in modules else name.rpartition(".")[0]
+            for _, name in imports(ast.walk(tree(path)))
+        }
+        & modules
+        for path in FILES
+    }
+    while fresh := {m for m, others in needs.items() if not others & needs.keys()}:
+        needs = {m: others for m, others in needs.items() if m not in fresh}
+    assert not needs, listed(
+        f"{m} <-> {', '.join(others & needs.keys())}" for m, others in needs.items()
+    )
 
 
 def test_a_room_imports_only_what_the_table_allows():

@@ -2,7 +2,7 @@
 
 import torch
 
-from vaelib import data
+from vaelib import drawn
 from vaelib.data import copies
 from vaelib.data.common import Dataset, ImageSet
 
@@ -70,5 +70,5 @@ def test_a_chain_of_copies_is_one_group_and_is_never_parted():
 
 
 def test_phantoms_are_no_copies_of_each_other_byte_for_byte():
-    part = data.phantoms(20, size=32, lesion=None).images
+    part = drawn.phantoms(20, size=32, lesion=None).images
     assert len(set(map(bytes, part.pixels.numpy()))) == 20

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from vaelib import data, evaluate, faces, pretrained
+from vaelib import data, drawn, evaluate, faces, pretrained
 from vaelib.data import Faces
 from vaelib.detection import auroc
 from vaelib.directions import recognized, shift
@@ -30,7 +30,7 @@ def decoded(kit):
 
 
 def some_faces(columns, n=6):
-    images = data.faces(n, size=16).images
+    images = drawn.faces(n, size=16).images
     return Faces(images, torch.tensor(list(columns.values())).T.bool(), tuple(columns))
 
 
@@ -63,7 +63,7 @@ def test_every_way_gives_every_direction_of_linear_codes():
 
 @pytest.fixture(scope="module")
 def drawn_judge():
-    train = data.faces(1500, seed=1, size=SIDE)
+    train = drawn.faces(1500, seed=1, size=SIDE)
     labels = torch.stack([train.value("glasses") > 0.5, train.value("blond") > 0.5], 1)
     return faces.fit_judge(
         train.images.pixels, labels, train.images.shape, generator(0), epochs=6, batch_size=50
@@ -71,7 +71,7 @@ def drawn_judge():
 
 
 def test_a_judge_tells_attributes_of_faces_it_has_not_seen(drawn_judge):
-    fresh = data.faces(500, seed=2, size=SIDE)
+    fresh = drawn.faces(500, seed=2, size=SIDE)
     said = faces.logits(drawn_judge, fresh.images.pixels)
     for column, name in enumerate(("glasses", "blond")):
         has, other = fresh.value(name) > 0.5, fresh.value(("blond", "glasses")[column]) > 0.5
@@ -80,7 +80,7 @@ def test_a_judge_tells_attributes_of_faces_it_has_not_seen(drawn_judge):
 
 
 def test_bytes_and_floats_are_judged_alike(drawn_judge):
-    images = data.faces(5, seed=3, size=SIDE).images
+    images = drawn.faces(5, seed=3, size=SIDE).images
     torch.testing.assert_close(
         faces.logits(drawn_judge, images.pixels), faces.logits(drawn_judge, images.x)
     )
@@ -89,7 +89,7 @@ def test_bytes_and_floats_are_judged_alike(drawn_judge):
 
 
 def test_fitting_repeats_itself_and_leaves_the_global_generator_alone():
-    images = data.faces(60, size=16).images
+    images = drawn.faces(60, size=16).images
     labels = torch.rand(60, 2, generator=generator(0)) < 0.5
     torch.manual_seed(5)
     before = torch.get_rng_state()

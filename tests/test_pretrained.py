@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save as serialize
 
 import vaelib
-from vaelib import data, pretrained
+from vaelib import data, drawn, pretrained
 from vaelib.data import copies
 from vaelib.evaluate import elbo_terms, mean_and_stderr
 from vaelib.likelihood import Bernoulli, ScaledGaussian, binarize
@@ -334,7 +334,7 @@ def likelihood(name):
 def images(name, gen):
     """Test images of the data that a model was made for; skips where they are not on disk."""
     if kind(name) == "portraits":
-        return data.faces(300, seed=1, size=48).images.pixels
+        return drawn.faces(300, seed=1, size=48).images.pixels
     there = {"latent": data.has_mnist, "brain": data.has_brain, "celeba": data.has_celeba}
     if not there[kind(name)]():
         pytest.skip(f"the data of {name} is not on disk")

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vaelib import anomaly, data, evaluate, plane, pretrained
+from vaelib import anomaly, data, drawn, evaluate, plane, pretrained
 from vaelib.data import copies
 from vaelib.data.common import to_unit
 from vaelib.likelihood import Bernoulli, ScaledGaussian, binarize
@@ -58,7 +58,7 @@ def measure_faces(model: Network, name: str) -> dict[str, Tensor]:
     if name.startswith("celeba"):
         pixels = data.celeba(side).test.images.pixels
     else:  # drawn ones, behind those that were trained on
-        pixels = data.faces(sum(N_PORTRAITS), size=side).images.pixels[N_PORTRAITS[0] :]
+        pixels = drawn.faces(sum(N_PORTRAITS), size=side).images.pixels[N_PORTRAITS[0] :]
     gen, lik = generator(SEED), ScaledGaussian()
     terms = evaluate.elbo_terms(model, lik, pixels, gen)
     log_w = evaluate.importance_weights(model, lik, pixels, gen, 20, batch_size=20)

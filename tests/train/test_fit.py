@@ -6,8 +6,9 @@ import pytest
 import torch
 from training import fit_with
 
-from vaelib.data import DataError, digits, phantoms, to_unit
+from vaelib.data import DataError, digits, to_unit
 from vaelib.data.corruptions import coarse_noise
+from vaelib.drawn import phantoms
 from vaelib.evaluate import elbo_terms, encode
 from vaelib.likelihood import Bernoulli, Gaussian, ScaledGaussian
 from vaelib.model import VAE, ConvVAE

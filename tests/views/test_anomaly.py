@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from looking import said
 
-from vaelib import data
+from vaelib import drawn
 from vaelib.web.anomaly import found, reading_desk
 
 pytestmark = pytest.mark.browser
@@ -14,15 +14,15 @@ CONTRASTS = (0.0, 0.1, 0.2, 0.3)
 @pytest.fixture(scope="module")
 def view():
     """Phantoms with the mean of their healthy twins for a reconstruction."""
-    made = data.phantoms(40, size=32, lesion=None).images.x.mean(0).numpy()
-    drawn = [
-        data.phantoms(3, seed=1, size=32, lesion="glioma", lesion_share=1, contrast=(c, c))
+    made = drawn.phantoms(40, size=32, lesion=None).images.x.mean(0).numpy()
+    slices = [
+        drawn.phantoms(3, seed=1, size=32, lesion="glioma", lesion_share=1, contrast=(c, c))
         for c in CONTRASTS
     ]
-    images = np.stack([part.images.x.numpy() for part in drawn], 1)
+    images = np.stack([part.images.x.numpy() for part in slices], 1)
     made = np.broadcast_to(made, images.shape)
     return reading_desk(
-        images, made, np.abs(images - made), drawn[0].masks.numpy(),
+        images, made, np.abs(images - made), slices[0].masks.numpy(),
         contrasts=CONTRASTS, threshold=0.2, side=32,
     )  # fmt: skip
 

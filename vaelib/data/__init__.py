@@ -5,8 +5,6 @@ mnist()        MNIST in torchvision's layout under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
 brain()        brain MRI slices, a folder for each kind, under VAELIB_DATA
 celeba()       aligned faces with a table of attributes, under VAELIB_DATA
-faces()        portraits drawn from exact attributes; draw_faces() draws any table of them
-phantoms()     brain slices drawn by a program, with lesions and their exact masks
 
 `data.corruptions` spoils images: noise, struck pixels, masks of missing ones. `data.copies`
 finds the same picture stored twice, and `normalized()` gives each slice its own scale of gray.
@@ -21,8 +19,6 @@ from vaelib.data.celeba import Faces, celeba, has_celeba
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
 from vaelib.data.mnist import files, has_mnist, mnist
-from vaelib.data.phantoms import Phantoms, phantoms
-from vaelib.data.portraits import Portraits, draw_faces, faces
 
 
 def expected_folder() -> Path:
@@ -61,15 +57,11 @@ __all__ = [
     "Dataset",
     "Faces",
     "ImageSet",
-    "Phantoms",
-    "Portraits",
     "brain",
     "brain_folder",
     "celeba",
     "digits",
-    "draw_faces",
     "expected_folder",
-    "faces",
     "files",
     "handwritten",
     "has_brain",
@@ -77,6 +69,5 @@ __all__ = [
     "has_mnist",
     "mnist",
     "normalized",
-    "phantoms",
     "to_unit",
 ]

@@ -26,7 +26,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from vaelib import data
+from vaelib import data, drawn
 from vaelib.data import copies
 from vaelib.likelihood import Bernoulli, Gaussian, Likelihood, ScaledGaussian
 from vaelib.model import VAE, ConvVAE, Network
@@ -243,21 +243,21 @@ def _load(preset: Preset) -> tuple[str, data.ImageSet, data.ImageSet]:
         digits = data.handwritten()
         return digits.name, digits.train, digits.test
     if preset.data == "portraits":
-        drawn = data.faces(sum(N_PORTRAITS), size=preset.size).images
-        return "drawn faces", drawn[: N_PORTRAITS[0]], drawn[N_PORTRAITS[0] :]
+        images = drawn.faces(sum(N_PORTRAITS), size=preset.size).images
+        return "drawn faces", images[: N_PORTRAITS[0]], images[N_PORTRAITS[0] :]
     place = data.expected_folder()
     if preset.data == "celeba":
         if not data.has_celeba():
-            drawn = data.faces(sum(N_FACES), size=preset.size).images
+            images = drawn.faces(sum(N_FACES), size=preset.size).images
             what = f"drawn faces, no celeba in {place}"
-            return what, drawn[: N_FACES[0]], drawn[N_FACES[0] :]
+            return what, images[: N_FACES[0]], images[N_FACES[0] :]
         faces = data.celeba(preset.size)
         return faces.name, faces.train.images, faces.test.images
     if not data.has_brain():
-        drawn = data.phantoms(sum(N_SLICES), size=preset.size, lesion=None).images
-        drawn = data.normalized(drawn) if preset.normalized else drawn
+        images = drawn.phantoms(sum(N_SLICES), size=preset.size, lesion=None).images
+        images = data.normalized(images) if preset.normalized else images
         what = f"phantoms, no brain-tumor-mri in {place}"
-        return what, drawn[: N_SLICES[0]], drawn[N_SLICES[0] :]
+        return what, images[: N_SLICES[0]], images[N_SLICES[0] :]
     slices = data.brain(preset.size)
     if preset.normalized:
         slices = copies.without_copies(slices)

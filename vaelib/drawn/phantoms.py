@@ -20,9 +20,9 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-from vaelib.data import anatomy, shapes
 from vaelib.data.common import DataError, ImageSet, near
-from vaelib.data.shapes import cover, field, length, step
+from vaelib.drawn import anatomy, shapes
+from vaelib.drawn.shapes import cover, field, length, step
 
 # Labels 1, 2, 3; label 0 is a healthy brain.
 KINDS = ("glioma", "meningioma", "pituitary")

@@ -14,8 +14,8 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-from vaelib.data import face, shapes
 from vaelib.data.common import DataError, ImageSet, near
+from vaelib.drawn import face, shapes
 
 # What varies, and its range. Uniform over it, except for `glasses` and `beard`.
 ATTRIBUTES = {

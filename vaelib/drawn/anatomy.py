@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from vaelib.data import shapes
-from vaelib.data.shapes import angle, cover, ellipse, field, length, mix, segment, smooth_min, step
+from vaelib.drawn import shapes
+from vaelib.drawn.shapes import angle, cover, ellipse, field, length, mix, segment, smooth_min, step
 
 WHOLE = (0.0, 1.0)
 # Every length is in half widths of the image, every angle in radians.

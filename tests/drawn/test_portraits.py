@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vaelib.data import DataError, draw_faces, faces
-from vaelib.data.portraits import ATTRIBUTES, BEARD_SHARE, GLASSES_SHARE, position
+from vaelib.data import DataError
+from vaelib.drawn import draw_faces, faces
+from vaelib.drawn.portraits import ATTRIBUTES, BEARD_SHARE, GLASSES_SHARE, position
 
 NAMES = tuple(ATTRIBUTES)
 EVERYWHERE = (-1, 1, -1, 1)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vaelib.data import DataError, shapes
+from vaelib.data import DataError
+from vaelib.drawn import shapes
 
 
 @pytest.fixture

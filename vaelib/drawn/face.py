@@ -1,28 +1,18 @@
 """How a portrait is painted: from the backdrop to the hair over the forehead, layer by layer.
 
-Lengths are in half widths of the image. X, Y are coordinates on the turned head: X to the right
-of the middle of the face, Y down from the center of the head.
+Coordinates are those of `head`.
 """
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 from numpy import ndarray
 
-from vaelib.data import hair, shapes
-from vaelib.data.color import hue, paint, palette, rgb, shaded
-from vaelib.data.hair import EYE_X, EYE_Y
-from vaelib.data.shapes import bump, cover, ellipse, length, mix, step
+from vaelib.drawn import hair
+from vaelib.drawn.color import hue, paint, palette, rgb, shaded
+from vaelib.drawn.head import EYE_X, EYE_Y, Head
+from vaelib.drawn.shapes import bump, cover, ellipse, length, mix, step
 
-SKIN = (
-    (0.99, 0.87, 0.79),
-    (0.96, 0.79, 0.67),
-    (0.87, 0.66, 0.50),
-    (0.66, 0.46, 0.33),
-    (0.45, 0.31, 0.24),
-)
 IRIS = (
     (0.30, 0.18, 0.10),
     (0.48, 0.32, 0.15),
@@ -30,54 +20,18 @@ IRIS = (
     (0.25, 0.48, 0.66),
     (0.35, 0.60, 0.80),
 )
-TURN = 0.36  # radians at yaw 1
 MOUTH_Y = 0.335
 
 
 def draw(p: dict[str, ndarray], size: int) -> ndarray:
     """Images (n, 3, S, S), about in [0, 1], of attributes (n, 1, 1) by name."""
     head = Head(p, size)
+    hair.grow(head)
     canvas = _backdrop(head)
     for layer, low, high in LAYERS:
         rows = slice(int((1 + low) / 2 * size), int(np.ceil((1 + high) / 2 * size)))
         layer(canvas[:, :, rows], head.part(rows))
     return canvas
-
-
-class Head:
-    """The geometry that all layers share, and the light on it."""
-
-    def __init__(self, p: dict[str, ndarray], size: int):
-        self.p, self.edge = p, np.float32(3 / size)
-        self.u, self.v = shapes.grid(size)
-        self.a = 0.435 + 0.075 * p["roundness"]
-        self.b = 0.625 - 0.03 * p["roundness"]
-        self.Y = self.v
-        self.sin, self.cos = np.sin(TURN * p["yaw"]), np.cos(TURN * p["yaw"])
-        y = np.clip(self.Y / self.b, -1, 1)
-        taper = 1 - (0.17 - 0.11 * p["roundness"]) * np.maximum(y, 0) ** 1.5
-        self.x = self.u / (self.a * taper)  # -1 .. 1 across the head
-        self.outline = ellipse(self.x * self.a, self.Y, self.a, self.b)
-        self.z = np.sqrt(np.maximum(1 - 0.9 * self.x**2 - 0.5 * y * y, 0.05))
-        self.X = (self.x * self.cos - self.z * self.sin) * self.a
-        self.side = np.abs(self.X)
-        self.light = _lit(p["light"], self.x, y, self.z)
-        self.tone = palette(SKIN, p["skin"])
-        self.hair, self.mane, self.strands = hair.color(p), hair.outline(self), hair.strands(self)
-
-    def part(self, rows: slice) -> Head:
-        """The same head, in some rows of the image."""
-        part = copy.copy(self)
-        for name in ("v", "Y", "x", "outline", "z", "X", "side", "light", "mane", "strands"):
-            setattr(part, name, getattr(self, name)[:, rows])
-        return part
-
-
-def _lit(light: ndarray, x: ndarray, y: ndarray, z: ndarray) -> ndarray:
-    """How much light falls on a ball at (x, y, z), from 0 to 1, soft into the shadow."""
-    lx, ly, lz = 1.05 * light, -0.42, 0.72
-    dot = (x * lx + y * ly + z * lz) / np.sqrt(lx**2 + ly**2 + lz**2)
-    return np.clip(0.36 + 0.64 * dot, 0, 1)
 
 
 def _backdrop(head: Head) -> ndarray:

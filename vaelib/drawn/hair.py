@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy import ndarray
 
-from vaelib.data.color import paint, palette, rgb
-from vaelib.data.shapes import angle, bump, cover, ellipse, mix, smooth_min, step
+from vaelib.drawn.color import paint, palette, rgb
+from vaelib.drawn.head import EYE_X, EYE_Y, Head
+from vaelib.drawn.shapes import angle, bump, cover, ellipse, mix, smooth_min, step
 
-if TYPE_CHECKING:
-    from vaelib.data.face import Head
-
-EYE_X, EYE_Y = 0.205, -0.01  # where the eyes are, from the middle of the face
 SHADES = (
     (0.09, 0.07, 0.08),
     (0.22, 0.14, 0.10),
@@ -23,8 +18,13 @@ SHADES = (
 )
 
 
-def color(p: dict[str, ndarray]) -> ndarray:
-    """The tone of the hair (n, 3, 1, 1): black to blond, some red in it, gray with age."""
+def grow(head: Head) -> None:
+    """Give a head its hair: tone (n, 3, 1, 1), distance to the outline and strands (n, S, S)."""
+    head.hair, head.mane, head.strands = _color(head.p), _outline(head), _strands(head)
+
+
+def _color(p: dict[str, ndarray]) -> ndarray:
+    """Black to blond, with some red, gray with age."""
     tone = palette(SHADES, p["blond"])
     ginger = rgb(0.62, 0.24, 0.10) * (0.45 + 0.85 * p["blond"][:, None])
     tone = mix(
@@ -33,7 +33,7 @@ def color(p: dict[str, ndarray]) -> ndarray:
     return mix(tone, rgb(0.78, 0.78, 0.80), (0.92 * step(p["age"], 0.5, 0.95))[:, None])
 
 
-def outline(head: Head) -> ndarray:
+def _outline(head: Head) -> ndarray:
     """Distance to the outline of all hair."""
     p, u, v = head.p, head.u, head.v
     long = p["hair_length"]
@@ -60,7 +60,7 @@ def _fade(head: Head) -> ndarray:
     return 1 - short * (1 - step(_end(head.p) - head.Y, -0.02, 0.20))
 
 
-def strands(head: Head) -> ndarray:
+def _strands(head: Head) -> ndarray:
     """Light and dark of the strands, which fall from the parting."""
     p = head.p
     x = head.X - 0.22 * p["parting"]

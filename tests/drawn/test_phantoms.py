@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vaelib.data import DataError, ImageSet, phantoms
-from vaelib.data.phantoms import KINDS, RADII
+from vaelib.data import DataError, ImageSet
+from vaelib.drawn import phantoms
+from vaelib.drawn.phantoms import KINDS, RADII
 
 N = 48
 
