@@ -1,9 +1,11 @@
-// Chapter 3: observe nodes of a graph, and see what they tell about each other.
-import { canvas, colors, disc, el, key, line, menu, number, scale } from "./core.js";
+// Chapter 3: observe nodes of a graph, and see whether two others are d-separated.
+import {
+  begin, bind, canvas, colors, disc, el, key, line, menu, number, scale, sentenceLine, tell,
+} from "./core.js";
 
 const RADIUS = 20;
 
-// --- the graph -------------------------------------------------------------------------
+// --- the mathematics ---------------------------------------------------------------------------
 
 function withAncestors(parents, nodes) {
   const found = new Set();
@@ -20,9 +22,9 @@ function withAncestors(parents, nodes) {
 /** The shortest path from a to b that `observed` leaves open; null when they are d-separated. */
 export function openPath({ nodes, parents }, a, b, observed) {
   const arrow = (from, to) => from in parents[to];
-  const told = withAncestors(parents, observed); // a collider in here is open
+  const opened = withAncestors(parents, observed); // colliders with an observed descendant
   const isOpen = (left, middle, right) =>
-    arrow(left, middle) && arrow(right, middle) ? told.has(middle) : !observed.includes(middle);
+    arrow(left, middle) && arrow(right, middle) ? opened.has(middle) : !observed.includes(middle);
   let paths = [[a]];
   while (paths.length) {
     const longer = [];
@@ -40,7 +42,7 @@ export function openPath({ nodes, parents }, a, b, observed) {
   return null;
 }
 
-/** Covariances of all nodes, {node: {node: number}}, one node after its parents. */
+/** Covariances of all nodes, {node: {node: number}}; `order` has each node after its parents. */
 export function covariance({ parents, noise, order }) {
   const cov = Object.fromEntries(order.map((node) => [node, {}]));
   order.forEach((node, i) => {
@@ -52,21 +54,19 @@ export function covariance({ parents, noise, order }) {
   return cov;
 }
 
-/** Of a and b given the observed nodes, which are taken out one by one. */
+/** Of a and b given the observed nodes: condition the covariances on one after the other. */
 export function partialCorrelation(graph, a, b, observed) {
   const cov = covariance(graph);
   const kept = [a, b, ...observed];
-  for (const seen of observed) {
-    const column = Object.fromEntries(kept.map((n) => [n, cov[n][seen]]));
-    for (const u of kept) for (const v of kept) cov[u][v] -= (column[u] * column[v]) / column[seen];
-    kept.splice(kept.indexOf(seen), 1);
+  for (const given of observed) {
+    const column = Object.fromEntries(kept.map((n) => [n, cov[n][given]]));
+    for (const u of kept) for (const v of kept) cov[u][v] -= (column[u] * column[v]) / column[given];
+    kept.splice(kept.indexOf(given), 1);
   }
   return cov[a][b] / Math.sqrt(cov[a][a] * cov[b][b]);
 }
 
-// --- words -----------------------------------------------------------------------------
-
-/** W0 as W with a small 0. */
+/** W0 with its digit as a subscript. */
 export function pretty(name) {
   return name.replace(/\d/g, (digit) => String.fromCharCode(0x2080 + Number(digit)));
 }
@@ -85,17 +85,102 @@ export function sentence(graph, a, b, observed) {
   const r = partialCorrelation(graph, a, b, observed);
   const pair = `${given}, ${pretty(a)} and ${pretty(b)}`;
   if (!path) return `${pair} are d-separated: every path is blocked. Correlation ${number(r, 3)}.`;
-  const way = path.slice(1).reduce(
+  const route = path.slice(1).reduce(
     (text, node, i) => `${text} ${path[i] in graph.parents[node] ? "\u2192" : "\u2190"} ${pretty(node)}`,
     pretty(a),
   );
-  const luck = Math.abs(r) < 1e-12 ? ", by an accident of these weights" : "";
-  return `${pair} are not d-separated: ${way} is open. Correlation ${number(r, 3)}${luck}.`;
+  const why = Math.abs(r) < 1e-12 ? ": these weights cancel" : "";
+  return `${pair} are not d-separated: ${route} is open. Correlation ${number(r, 3)}${why}.`;
 }
 
-// --- drawing ---------------------------------------------------------------------------
+// --- the view ----------------------------------------------------------------------------------
 
-/** Pixels of every node; the graph fills the box, at most 150 a unit. */
+export function render(props) {
+  const view = begin(props);
+  const { root, model, data: { graphs } } = view;
+  const put = bind(view, ["graph_index", "pair", "observed"], changed);
+  let graph, pair, observed; // what is drawn
+  let controls; // those of this graph
+
+  const chosen = menu(root, { label: "Graph", names: graphs.map((g) => g.name),
+    onChange: (i) => put({ graph_index: i, pair: graphs[i].pair, observed: [] }) });
+  const picture = canvas(root, {
+    ratio: (width) => Math.min(0.95, 330 / width),
+    label: "The graph: observed nodes are filled, the chosen pair stands in squares, an open path is thick",
+    draw: (ctx, width, height) => drawGraph(ctx, width, height, graph, pair, observed, colors(root)),
+  });
+  key(root, [["\u25cf", "blue", "observed"], ["\u25a1", "orange", "the pair"],
+    ["\u2501\u2501", "orange", "an open path between the pair"]]);
+  const place = el("div", {}, root);
+  const text = sentenceLine(root);
+
+  function toggle(node) {
+    if (pair.includes(node)) return;
+    const others = observed.filter((n) => n !== node);
+    const now = others.length < observed.length ? others : [...observed, node];
+    put({ observed: graph.nodes.filter((n) => now.includes(n)) });
+  }
+
+  /** Two lists for the pair and a button for every node. */
+  function build() {
+    place.replaceChildren();
+    const { nodes } = graph;
+    const ends = el("div", { class: "vw-bar", style: "flex-wrap:wrap" }, place);
+    const lists = ["Does", "tell us something about"].map((label, end) => menu(ends, { label, names: nodes.map(pretty),
+      onChange: (i) => put({ pair: end ? [pair[0], nodes[i]] : [nodes[i], pair[1]] }) }));
+    const row = el("div", { class: "vw-bar", style: "flex-wrap:wrap", role: "group", "aria-label": "Observed nodes" }, place);
+    el("span", { text: "Observe" }, row);
+    const buttons = nodes.map((node) => {
+      const button = el("button", { type: "button", text: pretty(node) }, row);
+      button.addEventListener("click", () => toggle(node));
+      return button;
+    });
+    return { graph, lists, buttons };
+  }
+
+  function changed() {
+    graph = graphs[model.get("graph_index")];
+    [pair, observed] = [model.get("pair"), model.get("observed")];
+    // from Python the index may arrive before the pair and the observed nodes of its graph
+    if (![...pair, ...observed].every((n) => graph.nodes.includes(n))) [pair, observed] = [graph.pair, []];
+    observed = observed.filter((n) => !pair.includes(n));
+    chosen.value = graphs.indexOf(graph);
+    if (controls?.graph !== graph) controls = build();
+    controls.lists.forEach((list, end) => { list.value = graph.nodes.indexOf(pair[end]); });
+    controls.buttons.forEach((button, i) => {
+      const on = observed.includes(graph.nodes[i]);
+      button.setAttribute("aria-pressed", String(on));
+      button.disabled = pair.includes(graph.nodes[i]);
+      button.style.background = on ? "var(--vw-blue)" : "";
+      button.style.color = on ? "var(--vw-bg)" : "";
+      button.style.opacity = button.disabled ? 0.45 : "";
+    });
+    text.say(sentence(graph, ...pair, observed));
+    picture.redraw();
+    const two = pair[0] !== pair[1];
+    tell(model, { pair, observed, path: two ? openPath(graph, ...pair, observed) : null,
+      correlation: two ? partialCorrelation(graph, ...pair, observed) : null });
+  }
+
+  picture.node.style.cursor = "pointer";
+  picture.node.style.touchAction = "manipulation";
+  picture.node.addEventListener("click", (event) => {
+    const { width, height } = picture.node.getBoundingClientRect();
+    const at = spots(graph, frame(width, height));
+    const near = (n) => Math.hypot(event.offsetX - at[n][0], event.offsetY - at[n][1]);
+    const hit = graph.nodes.find((n) => near(n) <= RADIUS + 6);
+    if (hit) toggle(hit);
+  });
+
+  changed();
+  return view.end;
+}
+
+export default { render };
+
+// --- drawing -----------------------------------------------------------------------------------
+
+/** Pixels of every node; the graph fills the box, a unit is at most 150 wide and 100 high. */
 export function spots({ nodes, places }, { left, top, right, bottom }) {
   const xs = nodes.map((n) => places[n][0]);
   const ys = nodes.map((n) => places[n][1]);
@@ -121,7 +206,7 @@ function arrowTo(ctx, [x1, y1], [x2, y2]) {
   ctx.fill();
 }
 
-function drawGraph(ctx, width, height, graph, { a, b, observed }, tone) {
+function drawGraph(ctx, width, height, graph, [a, b], observed, tone) {
   const at = spots(graph, frame(width, height));
   const path = a === b ? null : openPath(graph, a, b, observed);
   const onPath = (u, v) => path !== null && Math.abs(path.indexOf(u) - path.indexOf(v)) === 1 &&
@@ -180,79 +265,4 @@ function drawMeter(ctx, width, height, r, tone) {
   ctx.lineWidth = 5;
   line(ctx, [[x(0), y], [x(r), y]]);
   disc(ctx, x(r), y, 6);
-}
-
-// --- the view --------------------------------------------------------------------------
-
-export function mount(root, { graphs }) {
-  menu(root, { label: "Graph", names: graphs.map((graph) => graph.name), onChange: choose });
-  let graph = graphs[0];
-  const state = { a: "", b: "", observed: [] };
-  const picture = canvas(root, {
-    ratio: (width) => Math.min(0.95, 330 / width),
-    label: "The graph: observed nodes are filled, the chosen pair stands in squares, an open path is thick",
-    draw: (ctx, width, height) => drawGraph(ctx, width, height, graph, state, colors(root)),
-  });
-  key(root, [["\u25cf", "blue", "observed"], ["\u25a1", "orange", "the pair"],
-    ["\u2501\u2501", "orange", "an open path between the pair"]]);
-  const controls = el("div", {}, root);
-  const text = el("p", { class: "vw-text", "aria-live": "polite" }, root);
-  let buttons = {};
-
-  function chooseEnd(parent, end, label) {
-    const names = graph.nodes.map(pretty);
-    const onChange = (i) => { state[end] = graph.nodes[i]; update(); };
-    menu(parent, { label, names, onChange }).value = graph.nodes.indexOf(state[end]);
-  }
-
-  function toggle(node) {
-    if (node === state.a || node === state.b) return;
-    const { observed } = state;
-    const now = new Set(observed.includes(node) ? observed.filter((n) => n !== node) : [...observed, node]);
-    state.observed = graph.nodes.filter((n) => now.has(n));
-    update();
-  }
-
-  function choose(i) {
-    graph = graphs[i];
-    [state.a, state.b] = graph.pair;
-    state.observed = [];
-    controls.replaceChildren();
-    const ends = el("div", { class: "vw-bar", style: "flex-wrap:wrap" }, controls);
-    chooseEnd(ends, "a", "Does");
-    chooseEnd(ends, "b", "tell us something about");
-    const row = el("div", { class: "vw-bar", style: "flex-wrap:wrap", role: "group", "aria-label": "Observed nodes" }, controls);
-    el("span", { text: "Observe" }, row);
-    buttons = {};
-    for (const node of graph.nodes) {
-      buttons[node] = el("button", { type: "button", text: pretty(node) }, row);
-      buttons[node].addEventListener("click", () => toggle(node));
-    }
-    update();
-  }
-
-  function update() {
-    state.observed = state.observed.filter((n) => n !== state.a && n !== state.b);
-    for (const node of graph.nodes) {
-      const on = state.observed.includes(node);
-      buttons[node].setAttribute("aria-pressed", String(on));
-      buttons[node].disabled = node === state.a || node === state.b;
-      buttons[node].style.background = on ? "var(--vw-blue)" : "";
-      buttons[node].style.color = on ? "var(--vw-bg)" : "";
-      buttons[node].style.opacity = buttons[node].disabled ? 0.45 : "";
-    }
-    text.textContent = sentence(graph, state.a, state.b, state.observed);
-    picture.redraw();
-  }
-
-  picture.node.style.cursor = "pointer";
-  picture.node.style.touchAction = "manipulation";
-  picture.node.addEventListener("click", (event) => {
-    const { width, height } = picture.node.getBoundingClientRect();
-    const at = spots(graph, frame(width, height));
-    const near = (n) => Math.hypot(event.offsetX - at[n][0], event.offsetY - at[n][1]);
-    const hit = graph.nodes.find((n) => near(n) <= RADIUS + 6);
-    if (hit) toggle(hit);
-  });
-  choose(0);
 }
