@@ -1,6 +1,9 @@
 """What every view owes its readers, whichever chapter it belongs to."""
 
+import base64
 import re
+
+from vaelib.views import pack
 
 WIDTHS = (360, 1280)  # a narrow phone and a desktop
 
@@ -31,13 +34,16 @@ def assert_fits(root, page, width):
         assert control.bounding_box()["height"] >= 34, name
 
 
-def assert_follows_theme(root, page):
-    """Every picture changes when the page turns dark."""
-    count = root.locator("canvas").count()
-    light = [pixels(root, i) for i in range(count)]
+def assert_follows_theme(root, page, canvases=None):
+    """Every picture changes when the page turns dark, or each of those with these numbers."""
+    canvases = canvases or range(root.locator("canvas").count())
+    light = {i: pixels(root, i) for i in canvases}
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
-    page.wait_for_function("b => document.querySelector('canvas').toDataURL() !== b", arg=light[0])
-    assert all(pixels(root, i) != light[i] for i in range(count))
+    page.wait_for_function(
+        "([i, b]) => document.querySelectorAll('canvas')[i].toDataURL() !== b",
+        arg=[canvases[0], light[canvases[0]]],
+    )
+    assert all(pixels(root, i) != light[i] for i in canvases)
 
 
 def trait(root, name):
@@ -48,3 +54,8 @@ def trait(root, name):
 def set_trait(root, name, value):
     """Set a trait as a cell in a kernel would."""
     root.evaluate("(r, [name, value]) => r.parentElement.model.set(name, value)", [name, value])
+
+
+def to_page(value):
+    """Arrays and JSON values as `unpack` of core.js takes them on a page without a kernel."""
+    return pack(value, lambda raw: base64.b64encode(raw).decode())
