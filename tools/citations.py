@@ -8,9 +8,10 @@ from functools import cache
 
 from chapters import ROOT
 from labels import ReferenceProblem
+from pybtex.backends.markdown import Backend
 from pybtex.database import BibliographyData, Entry, parse_file
-from pybtex.plugin import find_plugin
 from pybtex.richtext import Text
+from pybtex.style.formatting.plain import Style
 
 
 @cache
@@ -56,8 +57,7 @@ def anchor(key: str) -> str:
 
 def listed(keys: set[str]) -> str:
     """A Markdown list of works, by author and year."""
-    style = find_plugin("pybtex.style.formatting", "plain")()
-    markdown = find_plugin("pybtex.backends", "markdown")()
+    style, markdown = Style(), Backend()
     order = sorted(keys, key=lambda key: (authors(key).lower(), years()[key]))
     entries = {entry.key: entry for entry in style.format_entries([_entry(k) for k in order])}
     lines = []

@@ -15,11 +15,9 @@ from functools import cache
 from pathlib import Path
 
 import chapters
+import jupytext
 import myst
 from nbformat import NotebookNode
-
-KINDS = {"figure": "Fig.", "equation": "", "section": ""}  # theorems: their own names
-SECTION = re.compile(r"^\(([^)\s]+)\)=$")
 
 
 class ReferenceProblem(ValueError):
@@ -58,10 +56,16 @@ def of_book() -> Labels:
     """The labels of all chapters and of the pages in book/."""
     labels = Labels()
     for path in sorted(chapters.NOTEBOOKS.glob("*.md")):
-        read_chapter(labels, path.stem, chapters.source(path.stem))
+        read_chapter(labels, path.stem, source(path))
     for path in sorted((chapters.ROOT / "book").glob("*.md")):
         _read_text(labels, f"book/{path.stem}", path.read_text(), "", Counter())
     return labels
+
+
+@cache
+def source(path: Path) -> NotebookNode:
+    """A chapter as a notebook; it is read twice, so it is kept."""
+    return jupytext.read(path, fmt="md:myst")
 
 
 def chapter_number(name: str) -> str:
@@ -149,8 +153,3 @@ def _add(
     labels: Labels, page: str, name: str, kind: str, number: str, counts: Counter, title: str = ""
 ) -> None:
     labels.add(Label(name, kind, count(number, counts, kind), title, page))
-
-
-def page_file(page: str) -> Path:
-    """The source of a page."""
-    return chapters.ROOT / f"{page}.md"

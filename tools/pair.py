@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import re
 import sys
 import tomllib
@@ -21,16 +20,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import citations
-import jupytext
 import labels
 import myst
+import strip
 import yaml
 from chapters import NOTEBOOKS, ROOT
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from plain import Page, folded
 
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 FOLDED = {"source_hidden": True}
 KEPT = ("tags", "nbmake")  # of a source cell's metadata
 CODE_BELOW = "*The code is in the folded cell below.*"
@@ -61,7 +59,7 @@ def twin(path: Path) -> str:
     """The .ipynb text that belongs to a chapter's Markdown."""
     page = Page(f"notebooks/{path.stem}", labels.of_book())
     try:
-        cells = converted(jupytext.read(path, fmt="md:myst").cells, page, path.stem)
+        cells = converted(labels.source(path).cells, page, path.stem)
     except labels.ReferenceProblem as problem:
         raise labels.ReferenceProblem(f"{path.name}: {problem}") from problem
     if page.cited:
@@ -74,13 +72,7 @@ def twin(path: Path) -> str:
         text = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[text] += 1
         cell.id = text if seen[text] == 1 else f"{text}-{seen[text]}"
-    notebook = {"cells": cells, "metadata": {"kernelspec": KERNEL}}
-    return written(notebook | {"nbformat": 4, "nbformat_minor": 5})
-
-
-def written(notebook: dict) -> str:
-    """A notebook's JSON as it is committed."""
-    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return strip.written(new_notebook(cells=cells))
 
 
 def install_cell() -> str:
