@@ -13,10 +13,10 @@ ELBO and the error of healthy slices, of which no near copy was trained on.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from vaelib import anomaly, data, drawn, evaluate, plane, pretrained

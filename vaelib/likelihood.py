@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from vaelib.gaussian import LOG_2PI
 
 
+@runtime_checkable
 class Likelihood(Protocol):
     unit_range: ClassVar[bool]  # whether x has to lie in [0, 1]
 

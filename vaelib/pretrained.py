@@ -14,62 +14,60 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Annotated, Literal, TypeVar
 
+import msgspec
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as parse
+from msgspec import Meta
+from msgspec.structs import replace
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from vaelib import files
+from vaelib import files, schema
 from vaelib.model import VAE, ConvVAE, Network
 
+T = TypeVar("T")
 SHIPPED = Path(__file__).parent / "weights"
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
-# What a card says of its network, under the names that the network has for it.
-SIZES = (
-    *("data_dim", "hidden", "latent_dim", "full_covariance", "decoder_hidden", "n_waves"),
-    *("shape", "channels", "learn_sigma"),
-)
-WIDTHS = ("hidden", "decoder_hidden", "shape", "channels")
-LONGEST_HEADER = 10_000_000  # bytes; thousands of tensors need less
+COPY_AGAIN = "Copy it again."
 
 
 class WeightsError(ValueError):
-    """A file of tensors that is refused: which, what is wrong with it, what to do."""
+    """A file of tensors, or what belongs to it, that is refused: which, why, what to do."""
 
 
-@dataclass(frozen=True)
-class Card:
-    """What stands beside a file of weights. `metrics` are in nats per example unless they say.
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a file of weights holds and how it was made. Units of `metrics`: nats per example
+    unless their names say otherwise.
 
     `stderr` and `n_images` belong to the metrics of the same names: the standard error of the
-    mean over so many images. `dtype` is that of the file; `load` gives float32. A network with
-    `channels` is a ConvVAE for images of `shape`, one without a VAE.
+    mean over this number of images. `dtype` is that of the file; `load` gives float32. A network
+    with `channels` is a ConvVAE for images of `shape`, one without a VAE. The sizes of the
+    network have the names that they have there.
     """
 
     data: str
     command: str
     device: str
     seconds: float
-    metrics: Mapping[str, float]
+    metrics: dict[str, float]
     likelihood: str
-    data_dim: int = 0
-    hidden: tuple[int, ...] = ()
-    latent_dim: int = 0
+    data_dim: schema.Size = 0
+    hidden: schema.Sizes = ()
+    latent_dim: schema.Size = 0
     full_covariance: bool = False
-    decoder_hidden: tuple[int, ...] = ()
-    n_waves: int = 0
-    shape: tuple[int, ...] = ()
-    channels: tuple[int, ...] = ()
+    decoder_hidden: schema.Sizes = ()
+    n_waves: Annotated[int, Meta(ge=0, lt=64)] = 0
+    shape: schema.Sizes = ()
+    channels: schema.Sizes = ()
     learn_sigma: bool = False
-    stderr: Mapping[str, float] = field(default_factory=dict)
-    n_images: Mapping[str, int] = field(default_factory=dict)
+    stderr: dict[str, float] = {}
+    n_images: dict[str, int] = {}
     date: str = ""
-    dtype: str = "float32"
-    sha256: str = ""
+    dtype: Literal["float32", "float16"] = "float32"
+    sha256: schema.Sha256 = ""
 
     def network(self) -> Network:
         """The network that the card describes, without memory for its weights."""
@@ -104,26 +102,26 @@ def save(path: Path, model: Network, card: Card) -> Card:
     content = serialize(_apart(tensors))
     card = replace(
         card,
-        **{name: getattr(model, name) for name in SIZES if hasattr(model, name)},
+        **{name: getattr(model, name) for name in Card.__struct_fields__ if hasattr(model, name)},
         sha256=hashlib.sha256(content).hexdigest(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, content)
-    files.write_whole(card_path(path), json.dumps(asdict(card), indent=2).encode() + b"\n")
+    files.write_whole(card_path(path), schema.encode(card))
     return card
 
 
 def load(path: Path) -> tuple[Network, Card]:
     """The network with its weights, float32 on the CPU and in eval mode, and its card.
 
-    Raises WeightsError for a missing card, another hash, and whatever differs from the card:
-    a name, a shape, a type, a value that is not finite.
+    Raises WeightsError for a missing or invalid card, another hash, and whatever differs from
+    the card: a name, a shape, a type, a value that is not finite.
     """
     card = read_card(card_path(path))
-    tensors, _ = read_tensors(path, card.sha256)
+    tensors, _ = _open(path, card.sha256)
     try:
         model = card.network()
-    except ValueError as problem:
+    except (ValueError, RuntimeError) as problem:  # RuntimeError: sizes that overflow
         raise WeightsError(f"{card_path(path)} describes no network: {problem}") from problem
     _compare(path, tensors, model.state_dict(), DTYPES[card.dtype])
     # copies of their own: a slice of the file may lie at any address
@@ -149,61 +147,60 @@ def card_path(path: Path) -> Path:
 
 
 def read_card(path: Path) -> Card:
-    """The card in this file. Raises WeightsError when it is missing or incomplete."""
-    try:
-        found = json.loads(path.read_bytes())
-        if not isinstance(found, dict) or found.keys() != {f.name for f in fields(Card)}:
-            raise ValueError("its entries are not those of a card")
-        sizes = [found["data_dim"], found["latent_dim"], *found["hidden"]]
-        sizes += [*found["decoder_hidden"], *found["shape"], *found["channels"]]
-        if not all(type(n) is int and 0 < n < 2**24 for n in sizes):
-            raise ValueError(f"sizes {sizes} of a network are no positive whole numbers")
-        if not (type(found["n_waves"]) is int and 0 <= found["n_waves"] < 64):
-            raise ValueError(f"{found['n_waves']} is no number of waves")
-        if found["dtype"] not in DTYPES:
-            raise ValueError(f"dtype {found['dtype']} is none of {', '.join(DTYPES)}")
-        widths = {key: tuple(found[key]) for key in WIDTHS}
-        return Card(**{**found, **widths})
-    except FileNotFoundError:
-        raise WeightsError(f"{path} is missing: weights are not loaded without a card") from None
-    except (OSError, ValueError, TypeError) as problem:
-        raise WeightsError(f"{path} is no card of weights: {problem}") from problem
+    """The card in this file. Raises WeightsError when it is missing or not valid."""
+    if not path.exists():
+        raise WeightsError(f"{path} is missing: weights are not loaded without a card")
+    card = schema.read(path, Card, COPY_AGAIN, WeightsError)
+    for name in ("data_dim", "latent_dim", "sha256"):  # `save` fills them in
+        if not getattr(card, name):
+            raise WeightsError(f"{path} is not valid: missing field `{name}`. {COPY_AGAIN}")
+    return card
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: object) -> str:
-    """One whole file of tensors with `facts` (whatever JSON can hold) in its header; its hash."""
+class Digest(msgspec.Struct, frozen=True):
+    """What lies beside a file of tensors that has no card: its SHA-256."""
+
+    sha256: schema.Sha256
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: object) -> None:
+    """A file of tensors with `facts` (a Struct) in its header, then, beside it, its hash."""
     apart = _apart({name: value.detach().cpu() for name, value in tensors.items()})
-    content = serialize(apart, {"facts": json.dumps(facts)})
+    content = serialize(apart, {"facts": json.dumps(msgspec.to_builtins(facts))})
     files.write_whole(path, content)
-    return hashlib.sha256(content).hexdigest()
+    digest = Digest(hashlib.sha256(content).hexdigest())
+    files.write_whole(path.with_suffix(".json"), schema.encode(digest))
 
 
-def read_tensors(path: Path, sha256: str) -> tuple[dict[str, Tensor], object]:
-    """The tensors and the facts of a safetensors file, None where it has no facts.
+def read_tensors(path: Path, kind: type[T]) -> tuple[dict[str, Tensor], T]:
+    """The tensors and the facts, a `kind`, of a file that `write_tensors` wrote.
 
-    Raises WeightsError for a missing file, another hash than `sha256`, a broken header.
+    Raises WeightsError for a missing file, another hash than the one beside it, a damaged
+    header, facts that are not a `kind`.
     """
+    digest = schema.read(path.with_suffix(".json"), Digest, error=WeightsError)
+    tensors, facts = _open(path, digest.sha256)
+    return tensors, schema.decode(facts.encode(), kind, f"the header of {path}", error=WeightsError)
+
+
+def _open(path: Path, sha256: str) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a safetensors file with this hash, and the facts in its header as JSON."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
         raise WeightsError(f"{path} cannot be read: {problem.strerror or problem}") from problem
-    found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise WeightsError(
-            f"{path} has SHA-256 {found[:12]}..., expected {str(sha256)[:12]}...: it is truncated, "
-            "altered, or belongs to another card. Copy it anew."
-        )
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(len(content) - 8, LONGEST_HEADER):
-        raise WeightsError(
-            f"{path} announces a header of {length:,} bytes and has {max(len(content) - 8, 0):,} "
-            "in all: no safetensors file, or a truncated one"
+            f"{path} has SHA-256 {found[:12]}..., expected {sha256[:12] or 'one'}...: it is "
+            f"truncated, altered, or belongs to another card. {COPY_AGAIN}"
         )
     try:
-        facts = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("facts", "null")
-        return parse(content), json.loads(facts)
-    except (SafetensorError, ValueError, AttributeError, TypeError, KeyError) as problem:
-        raise WeightsError(f"{path} is no safetensors file: {problem}") from problem
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, (file.metadata() or {}).get("facts", "null")
+    except (SafetensorError, ValueError, TypeError, KeyError) as problem:
+        raise WeightsError(f"{path} is not a valid safetensors file: {problem}") from problem
 
 
 def _compare(
@@ -217,8 +214,8 @@ def _compare(
     for name in found.keys() - expected.keys():
         raise WeightsError(f"{path} has a tensor {name}, unknown to the network on its card")
     for name, tensor in found.items():
-        wishes = {"shape": (tensor.shape, expected[name].shape), "dtype": (tensor.dtype, dtype)}
-        for what, (got, wanted) in wishes.items():
+        pairs = {"shape": (tensor.shape, expected[name].shape), "dtype": (tensor.dtype, dtype)}
+        for what, (got, wanted) in pairs.items():
             if got != wanted:
                 raise WeightsError(f"{path}: {name} has {what} {got}, expected {wanted}")
         if not math.isfinite(tensor.sum().item()) and not tensor.isfinite().all():

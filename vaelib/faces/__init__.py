@@ -9,12 +9,14 @@ directions, the codes of a hundred test faces, a judge. It is made by tools/ship
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
+import msgspec
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from vaelib import pretrained
@@ -34,6 +36,8 @@ SLIDERS = {
 }
 WAYS = ("means", "regression", "probe")
 SHIPPED = Path(__file__).parent / "celeba.safetensors"
+Color = Annotated[int, Meta(ge=1, le=4)]
+Side = Annotated[int, Meta(ge=16, le=1024)]
 
 
 def labels(faces: Faces, sliders: Mapping[str, tuple[str, int]] = SLIDERS) -> Tensor:
@@ -101,50 +105,61 @@ class Kit:
         return self.files.index(file)
 
 
+class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file of a kit holds besides tensors; `measured` are the facts of the kit."""
+
+    model: str
+    files: tuple[str, ...]
+    has: tuple[tuple[Literal[0, 1], ...], ...]
+    names: Annotated[tuple[str, ...], Meta(max_length=1000)]
+    shape: tuple[Color, Side, Side]
+    measured: dict[str, int | float | dict[str, float]]
+
+
 def save(path: Path, kit: Kit) -> None:
-    """Write the kit with its tensors rounded to float16, and its hash in a file beside it."""
+    """Write the kit, its tensors rounded to float16, and the hash beside it."""
     tensors = {f"judge.{name}": value for name, value in kit.judge.state_dict().items()}
     for way, found in kit.directions.items():
         tensors |= {f"directions.{way}.{name}": value for name, value in found.items()}
     tensors |= {"codes.mu": kit.codes.mu, "codes.logvar": kit.codes.logvar, "spread": kit.spread}
     rounded = {name: value.half() for name, value in tensors.items()}
-    facts = {
-        "model": kit.model,
-        "files": kit.files,
-        "has": kit.has.int().tolist(),
-        "names": kit.names,
-        "shape": kit.judge.shape,
-        "measured": kit.facts,
-    }
-    sha256 = pretrained.write_tensors(path, rounded, facts)
-    path.with_suffix(".json").write_text(json.dumps({"sha256": sha256}) + "\n", encoding="utf-8")
+    has = kit.has.int().tolist()
+    facts = Facts(kit.model, kit.files, has, kit.names, kit.judge.shape, dict(kit.facts))
+    pretrained.write_tensors(path, rounded, facts)
 
 
 def load(path: Path) -> Kit:
-    """Read a kit, in float32. Raises WeightsError if the file does not match its hash."""
-    try:
-        sha256 = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise pretrained.WeightsError(f"{path} has no hash beside it: {problem}") from problem
-    tensors, facts = pretrained.read_tensors(path, sha256)
+    """The kit in this file, float32.
+
+    Raises WeightsError where the file is not the one saved, or its parts do not fit together.
+    """
+    tensors, facts = pretrained.read_tensors(path, Facts)
     tensors = {name: value.float() for name, value in tensors.items()}
-    judge = Judge(facts["shape"], len(facts["names"]))
-    judge.load_state_dict(
-        {name.removeprefix("judge."): v for name, v in tensors.items() if name.startswith("judge.")}
-    )
-    return Kit(
-        model=facts["model"],
-        directions={
-            way: {name: tensors[f"directions.{way}.{name}"] for name in SLIDERS} for way in WAYS
-        },
-        codes=Diagonal(tensors["codes.mu"], tensors["codes.logvar"]),
-        files=tuple(facts["files"]),
-        has=torch.tensor(facts["has"], dtype=torch.bool),
-        judge=judge.eval(),
-        names=tuple(facts["names"]),
-        spread=tensors["spread"],
-        facts=facts["measured"],
-    )
+
+    def under(prefix: str) -> dict[str, Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    try:
+        judge = Judge(facts.shape, len(facts.names))
+        judge.load_state_dict(under("judge."))
+        kit = Kit(
+            model=facts.model,
+            directions={w: {s: tensors[f"directions.{w}.{s}"] for s in SLIDERS} for w in WAYS},
+            codes=Diagonal(tensors["codes.mu"], tensors["codes.logvar"]),
+            files=facts.files,
+            has=torch.tensor(facts.has, dtype=torch.bool),
+            judge=judge.eval(),
+            names=facts.names,
+            spread=tensors["spread"],
+            facts=facts.measured,
+        )
+        kit.answers()  # the judge knows every slider
+        counts = {len(kit.codes.mu), len(kit.codes.logvar), len(kit.files), len(kit.has)}
+        if len(counts) > 1 or kit.has.shape[1:] != (len(SLIDERS),):
+            raise ValueError("codes, files and labels differ in number")
+    except (KeyError, RuntimeError, ValueError) as problem:
+        raise pretrained.WeightsError(f"{path} is not a complete kit: {problem}") from problem
+    return kit
 
 
 def shipped() -> Kit:

@@ -94,7 +94,12 @@ class _Saver:
         if kept or type(resume) is int:
             state, theirs = checkpoints.load(None if resume is True else int(resume))
             compare(self.plan, theirs, checkpoints.folder)
-            run.load_state_dict(state)
+            try:
+                run.load_state_dict(state)
+            except (KeyError, RuntimeError, ValueError) as problem:
+                raise CheckpointError(
+                    f"a checkpoint in {checkpoints.folder} has not the state of this run: {problem}"
+                ) from problem
             self.saved = run.taken
             if run.ranks.rank == 0:
                 checkpoints.drop_after(run.taken)

@@ -1,7 +1,7 @@
 """Checkpoints that are whole or not there; the newest and the one before are kept.
 
-    00000468.safetensors   all tensors of the run, its other facts in the header
-    00000468.json          step, and the SHA-256 of the first; written last, so it says "whole"
+    00000468.safetensors   all tensors of the run, its progress and its plan in the header
+    00000468.json          the SHA-256 of the first; written last, so the first is complete
 
 Steps are counted from the start of the run. Whoever is killed while writing leaves no more
 than two files that belong to no checkpoint; the next start takes them away.
@@ -9,22 +9,30 @@ than two files that belong to no checkpoint; the next start takes them away.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
 from vaelib import files
 from vaelib.pretrained import WeightsError, read_tensors, write_tensors
+from vaelib.train.history import Progress
 
 KEPT = 2
-VERSION = 1
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot be written or used: which, why, and what to do instead."""
+
+
+class Facts(Progress, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What a checkpoint holds besides tensors; another version is not read."""
+
+    plan: dict[str, object]
+    step: int
+    version: Literal[1] = 1
 
 
 class Checkpoints:
@@ -55,15 +63,12 @@ class Checkpoints:
         """
         path = self._path(step)
         tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-        facts = {name: value for name, value in state.items() if name not in tensors}
-        facts |= {"plan": plan, "version": VERSION, "step": step}
+        progress = {name: value for name, value in state.items() if name not in tensors}
         try:
             if not self.folder.is_dir():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 files.flush_folder(self.folder.parent)
-            sha256 = write_tensors(path, tensors, facts)
-            beside = {"step": step, "sha256": sha256}
-            files.write_whole(path.with_suffix(".json"), json.dumps(beside).encode() + b"\n")
+            write_tensors(path, tensors, Facts(plan=plan, step=step, **progress))
             for old in [s for s in self.kept() if s < step][: -(KEPT - 1)]:
                 # first the file that says "whole"
                 self._path(old).with_suffix(".json").unlink()
@@ -112,18 +117,9 @@ class Checkpoints:
         return self.folder / f"{step:08d}.safetensors"
 
     def _read(self, step: int) -> tuple[dict[str, object], dict[str, object]]:
-        path = self._path(step)
-        beside = path.with_suffix(".json")
-        try:
-            sha256 = json.loads(beside.read_bytes())["sha256"]
-        except (OSError, ValueError, KeyError, TypeError) as problem:
-            raise WeightsError(f"{beside} is damaged: {problem}.") from problem
-        tensors, facts = read_tensors(path, sha256)
-        if not isinstance(facts, dict) or facts.get("version") != VERSION:
-            raise WeightsError(f"{path} is no checkpoint of version {VERSION}.")
-        plan = facts.pop("plan")
-        del facts["version"], facts["step"]
-        return {**tensors, **facts}, plan
+        tensors, facts = read_tensors(self._path(step), Facts)
+        progress = {name: getattr(facts, name) for name in Progress.__struct_fields__}
+        return {**tensors, **progress}, facts.plan
 
     def _offer(self, step: int) -> str:
         """What to do when the checkpoint of this step is of no use."""

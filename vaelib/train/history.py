@@ -1,12 +1,17 @@
-"""What a run is told (`Settings`) and what it measures (`History`)."""
+"""What a run is told (`Settings`), how far it is (`Progress`), what it measures (`History`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 import torch
+from msgspec import Meta
 from torch import Tensor
+
+Count = Annotated[int, Meta(ge=0, lt=2**31)]
+Amount = Annotated[float, Meta(ge=0, le=1e6)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,17 +29,33 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     for networks that know the shape of their images; validation images get no such noise.
     """
 
-    epochs: int
-    batch_size: int = 128
-    lr: float = 3e-4
-    n_samples: int = 1
+    epochs: Count
+    batch_size: Count = 128
+    lr: Amount = 3e-4
+    n_samples: Count = 1
     beta_per_step: bool = False
-    clip_norm: float | None = None
-    patience: int | None = None
+    clip_norm: Amount | None = None
+    patience: Count | None = None
     tf32: bool = False
     binarize: bool = False
-    anneal: int = 0
-    coarse_noise: float = 0.0
+    anneal: Count = 0
+    coarse_noise: Amount = 0.0
+
+
+class Progress(msgspec.Struct):
+    """How far a run has come, in plain numbers: stored in a checkpoint under these names.
+
+    epoch: completed epochs. step_of_epoch: steps of the present one, beta_sum: their weights of
+    the KL. best_epoch: the one with the largest validation ELBO. ended: by patience.
+    """
+
+    epoch: Count = 0
+    step_of_epoch: Count = 0
+    first_loss: float | None = None
+    beta_sum: float = 0.0
+    best_epoch: Count = 0
+    ended: bool = False
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
 
 
 @dataclass(frozen=True)

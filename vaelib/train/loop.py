@@ -16,7 +16,7 @@ from vaelib.likelihood import Likelihood, binarize
 from vaelib.model import Network
 from vaelib.objective import constant, elbo
 from vaelib.train.distributed import OneProcess
-from vaelib.train.history import History, Settings
+from vaelib.train.history import History, Progress, Settings
 
 MAX_LOSS = 1e3  # times the loss of the first step, or times one nat per pixel
 VALIDATION_BATCH = 500
@@ -34,22 +34,6 @@ class Terms(nn.Module):
         """One module for both networks, which DistributedDataParallel needs."""
         terms = elbo(self.model, self.lik, x, eps, seen)
         return terms.log_lik, terms.kl
-
-
-class Progress(msgspec.Struct):
-    """How far a run has come, in plain numbers: stored in a checkpoint under these names.
-
-    epoch: completed epochs. step_of_epoch: steps of the present one, beta_sum: their weights of
-    the KL. best_epoch: the one with the largest validation ELBO. ended: by patience.
-    """
-
-    epoch: int = 0
-    step_of_epoch: int = 0
-    first_loss: float | None = None
-    beta_sum: float = 0.0
-    best_epoch: int = 0
-    ended: bool = False
-    seconds: float = 0.0
 
 
 class Training:
@@ -128,7 +112,13 @@ class Training:
         }
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Continue from a `state_dict` of a run of the same plan, bit for bit."""
+        """Continue from a `state_dict` of a run of the same plan, bit for bit.
+
+        Raises KeyError, RuntimeError or ValueError for the state of another run.
+        """
+        self.progress = Progress(**{name: state[name] for name in Progress.__struct_fields__})
+        if self.progress.step_of_epoch >= self.per_epoch:
+            raise ValueError(f"an epoch has {self.per_epoch} steps, this state counts more")
 
         def under(prefix: str) -> dict[str, Tensor]:
             return {k[len(prefix) :]: v.clone() for k, v in state.items() if k.startswith(prefix)}
@@ -146,7 +136,6 @@ class Training:
         self.noise.set_state(state["generator.noise"].clone())
         self.sums = state["sums"].clone().to(self.device)
         self.rows = state["history"].tolist()
-        self.progress = Progress(**{name: state[name] for name in Progress.__struct_fields__})
 
     @property
     def taken(self) -> int:
