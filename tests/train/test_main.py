@@ -25,7 +25,13 @@ def tiny(tmp_path, monkeypatch):
     monkeypatch.setenv("VAELIB_DATA", str(tmp_path))
     monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
     preset = presets.Preset(
-        "handwritten", 28, (8,), 2, Bernoulli(), 2.0, Settings(epochs=2, lr=1e-2)
+        data="handwritten",
+        size=28,
+        hidden=(8,),
+        latent_dim=2,
+        lik=Bernoulli(),
+        beta_max=2.0,
+        settings=Settings(epochs=2, lr=1e-2),
     )
     monkeypatch.setitem(presets.PRESETS, ("mnist", "quick"), preset)
     return tmp_path / "cache" / "runs" / "mnist-quick"

@@ -35,7 +35,7 @@ N_FACES = 9000, 1000
 N_PORTRAITS = 12_000, 1000
 
 
-class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network, its data by name, and how it is trained; `size` is the side of an image.
 
     The weight of the KL grows to beta_max as in the thesis, or is constant if `steady`.
