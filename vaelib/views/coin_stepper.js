@@ -38,7 +38,7 @@ export function render(props) {
 
   const prior = choice(root, { values: strengths, label: "Strength of the prior",
     show: (a) => `Prior Beta(${a}, ${a})`,
-    onChange: (a) => { frames.pause(); put({ strength: a }); } });
+    onChange: (a) => put({ strength: a }) });
   const frames = stepper(root, { n: stops.length, label: "Number of tosses", onGo: (i) => put({ n_tosses: stops[i] }) });
   view.onEnd(frames.pause);
 
@@ -46,6 +46,7 @@ export function render(props) {
     n = model.get("n_tosses");
     if (strength !== model.get("strength")) {
       strength = model.get("strength");
+      frames.pause();
       trace = drawn.map((m) => {
         const [a, b] = after(m);
         return { n: m, mean: a / (a + b), interval: interval(a, b) };
