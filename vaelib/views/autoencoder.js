@@ -1,16 +1,18 @@
 // Chapter 7: the exact denoiser and a trained one move a point of the plane, step by step.
-import { axes, canvas, choice, colors, disc, el, key, line, number, scale, steer, stepper } from "./core.js";
+import {
+  axes, begin, bind, canvas, choice, colors, disc, el, key, line, number, scale, steer, stepper, tell,
+} from "./core.js";
 
-const LONGEST = 0.8; // of the distance between two arrows; longer ones are cut
-const SHADE = 64; // cells a side of the density
-const HINT = "Drag over the plane, or move the start with the arrow keys: shift for larger steps.";
+// --- the mathematics ---------------------------------------------------------------------------
+
+const N_STEPS = 30; // as in autoencoder.py
 
 /** An array (K, 2) as a list of points. */
-export function pairs({ values, shape: [n] }) {
+function pairs({ values, shape: [n] }) {
   return Array.from({ length: n }, (_, k) => [values[2 * k], values[2 * k + 1]]);
 }
 
-/** Squared distance from each point of the curve, and the least of them. */
+/** Squared distances from x to the points of the curve, and the least of them. */
 function squaresTo(curve, [x1, x2]) {
   const squares = curve.map(([c1, c2]) => (x1 - c1) ** 2 + (x2 - c2) ** 2);
   return { squares, least: Math.min(...squares) };
@@ -29,7 +31,7 @@ export function bestDenoiser(curve, std, x) {
   return [m1 / total, m2 / total];
 }
 
-/** The arrow of trained denoiser number `s` at x: linear between grid points, clamped outside. */
+/** r(x) - x of trained denoiser number `s`: linear between grid points, clamped outside. */
 export function arrowAt({ values, shape: [, side] }, s, extent, x) {
   const last = side - 1;
   const place = x.map((v) => Math.max(0, Math.min(1, (v + extent) / (2 * extent))) * last);
@@ -40,33 +42,43 @@ export function arrowAt({ values, shape: [, side] }, s, extent, x) {
     u * ((1 - v) * at(i + 1, j, c) + v * at(i + 1, j + 1, c)));
 }
 
-/** Where the exact and the trained denoiser have moved the point after each step. */
-export function walks(curve, stds, learned, extent, s, start, steps) {
-  const ways = [[start], [start]];
-  for (let t = 0; t < steps; t++) {
-    ways[0].push(bestDenoiser(curve, stds[s], ways[0][t]));
-    const [x1, x2] = ways[1][t];
-    const [d1, d2] = arrowAt(learned, s, extent, [x1, x2]);
-    ways[1].push([x1 + d1, x2 + d2]);
+/** The points that the exact and the trained denoiser visit from `start`, N_STEPS + 1 each. */
+export function walks(curve, { stds, learned, extent }, s, start) {
+  const [exact, trained] = [[start], [start]];
+  for (let t = 0; t < N_STEPS; t++) {
+    exact.push(bestDenoiser(curve, stds[s], exact[t]));
+    const arrow = arrowAt(learned, s, extent, trained[t]);
+    trained.push(trained[t].map((v, c) => v + arrow[c]));
   }
-  return ways;
+  return [exact, trained];
 }
 
 /** The sentence under the picture. */
-export function sentence(curve, std, ways, step) {
+function sentence(curve, std, trajectories, step) {
   const where = ["exact", "trained"].map((name, k) => {
-    const [x1, x2] = ways[k][step];
-    const off = Math.sqrt(squaresTo(curve, [x1, x2]).least);
-    return `${name} (${number(x1)}, ${number(x2)}), ${number(off)} from the curve`;
+    const [x1, x2] = trajectories[k][step];
+    const distance = Math.sqrt(squaresTo(curve, [x1, x2]).least);
+    return `${name} (${number(x1)}, ${number(x2)}), ${number(distance)} from the curve`;
   });
-  return `Noise ${number(std)}, step ${step} of ${ways[0].length - 1}: ${where.join("; ")}.`;
+  return `Noise ${number(std)}, step ${step} of ${N_STEPS}: ${where.join("; ")}.`;
 }
 
-export function mount(root, data) {
+// --- the view ----------------------------------------------------------------------------------
+
+const LONGEST = 0.8; // of the distance between two arrows; longer ones are cut
+const ARROWS = 13; // rows and columns of them
+const SHADE = 64; // rows and columns of cells of the density
+const HINT = "Drag over the plane, or move the start with the arrow keys: shift for larger steps.";
+
+export function render(props) {
+  const view = begin(props);
+  const { root, model: traits, data } = view;
+  const { stds, extent } = data;
   const curve = pairs(data.curve);
-  const { stds, learned, extent } = data;
-  const state = { s: 1, start: data.start, step: 0, ways: null };
+  const put = bind(view, ["noise_std", "start", "step"], changed);
   const back = { node: document.createElement("canvas"), mark: "" };
+  let s, trajectories, step; // what is drawn
+
   key(root, [["\u2501", "gray", "data"], ["\u25cf", "fg", "exact denoiser"], ["\u25a0", "blue", "trained denoiser (dashed)"]]);
   const plane = el("div", {
     role: "slider", tabindex: 0, "aria-roledescription": "point on a plane",
@@ -75,45 +87,48 @@ export function mount(root, data) {
     style: "max-width:480px;margin:0 auto;touch-action:pinch-zoom;cursor:crosshair;border-radius:4px",
   }, root);
   const box = (width, height) => ({ left: 44, top: 8, right: width - 8, bottom: height - 44 });
-  const map = canvas(plane, {
-    ratio: 1, label: "The curve, the density of the noised data, arrows of both denoisers and the ways of a point",
+  const map = canvas(plane, { ratio: 1,
+    label: "The curve, the density of the noisy data, arrows of both denoisers and the trajectories of a point",
     draw(ctx, width, height) {
       const tone = colors(root);
-      ctx.drawImage(backdrop(back, curve, data, state.s, box(width, height), width, height, tone), 0, 0, width, height);
-      drawWays(ctx, box(width, height), extent, state, tone);
-    },
-  });
+      ctx.drawImage(backdrop(back, curve, data, s, box(width, height), width, height, tone), 0, 0, width, height);
+      drawTrajectories(ctx, box(width, height), extent, trajectories.map((points) => points.slice(0, step + 1)), tone);
+    } });
   el("p", { style: "margin:4px 0 0;color:var(--vw-muted);font-size:13px", text: HINT }, root);
-  const noise = choice(root, {
-    values: stds, start: stds[1], label: "Noise level", show: (s) => `noise level s = ${s}`,
-    onChange: () => { state.s = stds.indexOf(noise.value()); again(); },
-  });
-  const walk = () => walks(curve, stds, learned, extent, state.s, state.start, data.steps);
-  state.ways = walk();
-  const steps = stepper(root, {
-    n: data.steps + 1, label: "Step", milliseconds: 300,
-    onStep(t) {
-      state.step = t;
-      map.redraw();
-      return sentence(curve, stds[state.s], state.ways, t);
-    },
-  });
-  function again() {
-    state.ways = walk();
-    plane.setAttribute("aria-valuenow", state.start[0].toFixed(2));
-    plane.setAttribute("aria-valuetext", `Start at (${state.start.map((v) => number(v)).join(", ")})`);
-    steps.show(0);
+  const noise = choice(root, { values: stds, label: "Noise level", show: (std) => `noise level s = ${std}`,
+    onChange: (std) => byHand({ noise_std: std }) });
+  const steps = stepper(root, { n: N_STEPS + 1, label: "Step", milliseconds: 300, onGo: (t) => put({ step: t }) });
+  steer(plane, map.node, { box, extent, at: () => traits.get("start"),
+    move: (x1, x2) => byHand({ start: [x1, x2].map((v) => Math.max(-extent, Math.min(extent, v))) }) });
+
+  /** Another setting starts at the first step. */
+  function byHand(values) {
+    steps.pause();
+    put({ ...values, step: 0 });
   }
-  function move(x1, x2) {
-    state.start = [x1, x2].map((v) => Math.max(-extent, Math.min(extent, v)));
-    again();
+
+  function changed() {
+    const start = traits.get("start");
+    [s, step] = [stds.indexOf(traits.get("noise_std")), traits.get("step")];
+    trajectories = walks(curve, data, s, start);
+    noise.set(stds[s]);
+    plane.setAttribute("aria-valuenow", start[0].toFixed(2));
+    plane.setAttribute("aria-valuetext", `Start at (${start.map((v) => number(v)).join(", ")})`);
+    map.redraw();
+    steps.show(step, sentence(curve, stds[s], trajectories, step));
+    tell(traits, { exact: trajectories[0][step], trained: trajectories[1][step] });
   }
-  steer(plane, map.node, { box, extent, at: () => state.start, move });
-  again();
+
+  changed();
+  return view.end;
 }
 
-/** Density, curve and arrows, drawn once for each noise level, size and theme. */
-function backdrop(back, curve, { stds, learned, extent, arrows }, s, box, width, height, tone) {
+export default { render };
+
+// --- drawing -----------------------------------------------------------------------------------
+
+/** Density, curve and arrows, drawn once per noise level, size and theme. */
+function backdrop(back, curve, { stds, learned, extent }, s, box, width, height, tone) {
   const density = window.devicePixelRatio || 1;
   const mark = [s, width, height, density, tone.fg].join();
   if (back.mark === mark) return back.node;
@@ -133,14 +148,14 @@ function backdrop(back, curve, { stds, learned, extent, arrows }, s, box, width,
   ctx.strokeStyle = tone.gray;
   ctx.lineWidth = 4;
   line(ctx, curve.map(([c1, c2]) => [x(c1), y(c2)]));
-  for (let i = 0; i < arrows; i++) {
-    for (let j = 0; j < arrows; j++) {
-      const at = [i, j].map((k) => ((k + 0.5) / arrows) * 2 * extent - extent);
+  for (let i = 0; i < ARROWS; i++) {
+    for (let j = 0; j < ARROWS; j++) {
+      const at = [i, j].map((k) => ((k + 0.5) / ARROWS) * 2 * extent - extent);
       const best = bestDenoiser(curve, stds[s], at).map((v, c) => v - at[c]);
       for (const [arrow, ink, head] of [[best, tone.fg, 8], [arrowAt(learned, s, extent, at), tone.blue, 5]]) {
         ctx.strokeStyle = ctx.fillStyle = ink;
         ctx.lineWidth = head / 3 - 0.2; // the exact arrow below, the trained one thinner on top
-        const cut = Math.min(1, (LONGEST * 2 * extent) / arrows / Math.hypot(...arrow));
+        const cut = Math.min(1, (LONGEST * 2 * extent) / ARROWS / Math.hypot(...arrow));
         arrowFrom(ctx, [x(at[0]), y(at[1])], [x(at[0] + cut * arrow[0]), y(at[1] + cut * arrow[1])], head);
       }
     }
@@ -185,12 +200,11 @@ function arrowFrom(ctx, start, end, size) {
   ctx.fill();
 }
 
-function drawWays(ctx, box, extent, { ways, step }, tone) {
-  if (!ways) return;
+function drawTrajectories(ctx, box, extent, trajectories, tone) {
   const x = scale([-extent, extent], [box.left, box.right]);
   const y = scale([-extent, extent], [box.bottom, box.top]);
   [tone.fg, tone.blue].forEach((ink, k) => {
-    const points = ways[k].slice(0, step + 1).map(([x1, x2]) => [x(x1), y(x2)]);
+    const points = trajectories[k].map(([x1, x2]) => [x(x1), y(x2)]);
     for (const [color, width] of [[tone.bg, 5], [ink, 2.5]]) {
       ctx.strokeStyle = color;
       ctx.lineWidth = width;
