@@ -1,4 +1,4 @@
-"""The view of chapter 8: its closed forms equal scipy's quadrature, its controls move the traits."""
+"""The view of chapter 8: its closed forms equal quadrature, its controls move the traits."""
 
 import numpy as np
 import pytest
