@@ -64,20 +64,3 @@ def test_small_noise_leads_to_zero_and_to_the_floor(z):
     assert floor == pytest.approx(0.5 * math.log1p(z[0] ** 2))
     assert full == pytest.approx(0, abs=1e-6)
     assert diagonal == pytest.approx(floor, abs=1e-6)
-
-
-def test_log_posterior_is_highest_near_z_and_has_the_shape_of_q():
-    z, sigma = np.array([1.5, 0.5]), 0.01
-    full, _ = closed.spreads(1.5)
-    x, eps = closed.decode(z), np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.5]])
-    log_p = closed.log_posterior(z + sigma * eps @ full.T, x, sigma)
-    assert log_p - log_p[0] == pytest.approx(-0.5 * (eps**2).sum(1), abs=0.15)
-
-
-@pytest.mark.parametrize("sigma", [0.1, 1.2])
-def test_log_posterior_is_the_log_joint_up_to_a_constant(sigma):
-    z = torch.tensor([[1.5, 0.5], [0.3, -1.0], [-2.0, 2.0]], dtype=torch.float64)
-    x = decode_exact(TARGET, z[:1])
-    joint = Gaussian(sigma).log_prob(decode_exact(TARGET, z), x) + log_standard_normal(z)
-    log_p = closed.log_posterior(z.numpy(), x[0].numpy(), sigma)
-    assert log_p - log_p[0] == pytest.approx((joint - joint[0]).numpy())

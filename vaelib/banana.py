@@ -53,12 +53,6 @@ def log_evidence(x1: float, x2: float, sigma: float) -> float:
     return float(top) + math.log(area) - 0.5 * rest
 
 
-def log_posterior(z: ArrayLike, x: ArrayLike, sigma: float) -> np.ndarray:
-    """log p(z|x) up to a constant, nats: z (..., 2) and x (2,) -> (...)."""
-    miss = decode(z) - x
-    return -0.5 * ((miss**2).sum(-1) / sigma**2 + (np.asarray(z) ** 2).sum(-1))
-
-
 def gap(z1: float, z2: float, sigma: float) -> Gap:
     """Both divergences at x = f(z): log p_sigma(x) minus the ELBO of each q, in closed form."""
     x1, x2 = decode([z1, z2]).tolist()

@@ -1,79 +1,128 @@
-"""The view of chapter 9: JavaScript computes what Python computes, and its controls work."""
+"""The view of chapter 9: its numbers are vaelib.banana's, its controls move the traits."""
 
+import numpy as np
 import pytest
-from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said
+import torch
+import traitlets
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said, set_trait, trait
 
-from vaelib.web import rosenblatt
-from vaelib.web.rosenblatt import gap, log_evidence, log_posterior, rosenblatt_explorer, sentence
+from vaelib import banana
+from vaelib.gaussian import log_standard_normal
+from vaelib.likelihood import Gaussian
+from vaelib.rosenblatt import banana as banana_target
+from vaelib.rosenblatt import decode_exact
+from vaelib.views.rosenblatt import REACH, SIGMAS, RosenblattExplorer
 
-pytestmark = pytest.mark.browser
+browser = pytest.mark.browser
 
 START, SIGMA = (1.5, 0.5), 0.3
-SHAPE = {"bend": rosenblatt.BEND, "spread": rosenblatt.SPREAD}
+POINTS = [(0.0, 0.0), (1.5, 0.5), (-2.5, 2.5), (0.3, -1.7)]
 
 
 @pytest.fixture
 def view():
-    return rosenblatt_explorer(START, SIGMA)
+    return RosenblattExplorer(z=START, sigma=SIGMA)
 
 
-@pytest.mark.parametrize("z", [(0.0, 0.0), (1.5, 0.5), (-2.5, 2.5), (0.3, -1.7)])
-def test_both_faces_compute_the_same(load_script, z):
-    page = load_script("rosenblatt")
-    for sigma in rosenblatt.SIGMAS:
-        given = {"z": list(z), "sigma": sigma, "shape": SHAPE}
-        made = page.evaluate(
-            """({z, sigma, shape}) => ({
-              x: decode(z, shape), gap: gap(z, sigma, shape), full: spreads(z[0], shape).full,
-              sds: spreads(z[0], shape).sds, said: sentence(z, sigma, shape),
-              log_px: logEvidence(decode(z, shape), sigma, shape),
-              log_p: logPosterior([0.1, 0.2], decode(z, shape), sigma, shape),
-              size: microscope(z[0], shape), line: ellipse([1, 2], spreads(z[0], shape).full),
-            })""",
-            given,
+@pytest.fixture
+def script(load_script):
+    return load_script("rosenblatt")
+
+
+def log_joint(z, x, sigma):
+    z, x = (torch.tensor(value, dtype=torch.float64) for value in (z, x))
+    mean = decode_exact(banana_target(), z)
+    return Gaussian(sigma).log_prob(mean, x) + log_standard_normal(z)
+
+
+@browser
+def test_the_divergences_are_those_of_the_banana(script):
+    for z in POINTS:
+        for sigma in SIGMAS:
+            x = banana.decode(z)
+            found = script.evaluate(f"gap({list(z)}, {sigma})")
+            assert found == pytest.approx(list(banana.gap(*z, sigma)), abs=1e-9)
+            log_px = script.evaluate(f"logEvidence(decode({list(z)}), {sigma})")
+            assert log_px == pytest.approx(banana.log_evidence(*x, sigma), abs=1e-10)
+
+
+@browser
+def test_the_posterior_is_the_joint_up_to_a_constant(script):
+    for sigma in (0.1, 1.2):
+        x = banana.decode((1.5, 0.5)).tolist()
+        found = script.evaluate(
+            "([points, x, sigma]) => points.map((z) => logPosterior(z, x, sigma))",
+            [POINTS, x, sigma],
         )
-        x, (full, sds) = rosenblatt.decode(z), rosenblatt.spreads(z[0])
-        assert made["x"] == pytest.approx(x)
-        assert made["gap"] == pytest.approx(list(gap(*z, sigma)), abs=1e-9)
-        assert made["log_px"] == pytest.approx(log_evidence(*x, sigma), abs=1e-10)
-        assert made["log_p"] == pytest.approx(float(log_posterior([0.1, 0.2], x, sigma)))
-        assert made["full"] == [pytest.approx(list(line)) for line in full]
-        assert made["sds"] == pytest.approx(list(sds))
-        assert made["size"] == pytest.approx(list(rosenblatt.microscope(z[0])))
-        points = rosenblatt.ellipse([1, 2], full).tolist()
-        assert made["line"] == [pytest.approx(point) for point in points]
-        assert made["said"] == sentence(*z, sigma)
+        expected = log_joint(POINTS, x, sigma).numpy()
+        assert np.array(found) - found[0] == pytest.approx(expected - expected[0])
 
 
+@browser
+def test_the_ellipses_are_two_standard_deviations_away(script):
+    for z1 in (-1.0, 0.0, 2.5):
+        full, stds = banana.spreads(z1)
+        assert script.evaluate(f"spreads({z1}).stds") == pytest.approx(stds)
+        points = np.array(script.evaluate(f"ellipse(spreads({z1}).full)"))
+        assert np.linalg.norm(np.linalg.solve(full, points.T), axis=0) == pytest.approx(2)
+        assert points[0] == pytest.approx(points[-1])
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(traitlets.TraitError, match=r"3\.0"):
+        RosenblattExplorer(z=(3.0, 0.0))
+    view = RosenblattExplorer()
+    with pytest.raises(traitlets.TraitError, match=r"sigma is one of 0\.02, .*, not 0\.25"):
+        view.sigma = 0.25
+    with pytest.raises(traitlets.TraitError):
+        view.z = (0.0, 0.0, 0.0)
+
+
+@browser
 def test_it_starts_as_told(root):
-    assert said(root) == sentence(*START, SIGMA)
+    full, diagonal, floor = banana.gap(*START, SIGMA)
+    assert said(root) == (
+        "z = (1.50, 0.50) maps to x = (1.500, 0.875). At \u03c3 = 0.3: "
+        f"KL(q\u2016p) = {full:.3f} nats for the full q, {diagonal:.3f} for the diagonal one; "
+        f"as \u03c3 \u2192 0 they tend to 0 and {floor:.3f}."
+    )
+    assert trait(root, "x") == [1.5, 0.875]
+    found = [trait(root, name) for name in ("kl_full", "kl_diagonal", "floor")]
+    assert found == pytest.approx([full, diagonal, floor], abs=1e-9)
 
 
-def test_the_sliders_move_all_pictures(root):
+@browser
+def test_the_sliders_move_the_traits(root):
     before = [pixels(root, i) for i in range(3)]
     slider = root.get_by_role("slider", name="z\u2081")
     slider.focus()
     slider.press("ArrowRight")
-    assert said(root) == sentence(1.6, 0.5, SIGMA)
-    assert slider.get_attribute("aria-valuetext") == "z\u2081 = 1.6"
+    assert trait(root, "z") == [1.6, 0.5]
+    assert slider.get_attribute("aria-valuetext") == "z\u2081 = 1.60"
     assert all(pixels(root, i) != before[i] for i in range(3))
-    other = root.get_by_role("slider", name="z\u2082")
-    other.focus()
-    other.press("Home")
-    assert said(root) == sentence(1.6, -2.5, SIGMA)
-
-
-def test_the_noise_changes_the_microscope_only(root):
+    root.get_by_role("slider", name="z\u2082").fill("-2.5")
+    assert trait(root, "z") == [1.6, -REACH]
     before = [pixels(root, i) for i in range(3)]
-    noise = root.get_by_role("slider", name="Noise of the decoder")
-    noise.focus()
-    noise.press("Home")
-    assert said(root) == sentence(*START, rosenblatt.SIGMAS[0])
+    root.get_by_role("slider", name="Noise of the decoder").fill("0")
+    assert trait(root, "sigma") == SIGMAS[0]
     after = [pixels(root, i) for i in range(3)]
     assert after[:2] == before[:2]
     assert after[2] != before[2]
 
 
+@browser
+def test_traits_move_the_pictures_and_the_sliders(root):
+    before = [pixels(root, i) for i in range(3)]
+    set_trait(root, "z", [-2.0, 1.0])
+    set_trait(root, "sigma", 0.02)
+    assert all(pixels(root, i) != before[i] for i in range(3))
+    assert trait(root, "kl_full") == pytest.approx(banana.gap(-2, 1, 0.02).full, abs=1e-9)
+    values = {"z\u2081": "-2", "z\u2082": "1", "Noise of the decoder": "0"}
+    for name, value in values.items():
+        assert root.get_by_role("slider", name=name).input_value() == value
+
+
+@browser
 @pytest.mark.parametrize("touch", [False, True])
 def test_a_click_or_a_tap_in_the_plane_moves_z(root, touch):
     plane = root.locator("canvas").first
@@ -81,28 +130,20 @@ def test_a_click_or_a_tap_in_the_plane_moves_z(root, touch):
     size = plane.bounding_box()
     act = plane.tap if touch else plane.click
     act(position={"x": 47, "y": size["height"] - 43})  # lower left corner
-    assert said(root) == sentence(-2.5, -2.5, SIGMA)
-    sliders = root.get_by_role("slider", name="z")
-    assert [sliders.nth(i).get_attribute("aria-valuetext") for i in (0, 1)] == [
-        "z\u2081 = \u22122.5",
-        "z\u2082 = \u22122.5",
-    ]
+    assert trait(root, "z") == [-REACH, -REACH]
 
 
-def test_two_copies_on_one_page_live_each_for_itself(page):
-    view = rosenblatt_explorer(START, SIGMA)
+@browser
+def test_two_copies_on_one_page_live_apart(page, view):
     page.set_content(view.page().replace("</body>", view.html + "</body>"))
-    first, second = page.locator(f"#{view.name}").all()
+    first, second = page.locator(".vw").all()
     second.get_by_role("slider", name="Noise of the decoder").fill("0")
-    assert said(first) == sentence(*START, SIGMA)
-    assert said(second) == sentence(*START, rosenblatt.SIGMAS[0])
+    assert [trait(copy, "sigma") for copy in (first, second)] == [SIGMA, SIGMAS[0]]
     assert page.problems == []
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_it_fits_and_is_labeled(root, page, width):
-    assert_fits(root, page, width)
-
-
-def test_dark_pages_get_dark_pictures(root, page):
+@browser
+def test_it_fits_is_labeled_and_follows_the_theme(root, page):
+    for width in WIDTHS:
+        assert_fits(root, page, width)
     assert_follows_theme(root, page)
