@@ -61,7 +61,7 @@ def code_digest(name: str) -> str:
 
 
 def rooms(name: str) -> set[str]:
-    """The modules of vaelib that a chapter imports (`web.cavi`), and those that these import."""
+    """The modules of vaelib that a chapter imports (`views.cavi`), and those that these import."""
     code = "\n".join(c.source for c in source(name).cells if c.cell_type == "code")
     # Lines for IPython (%magic, !shell) are no Python and import nothing.
     waiting = _imported(re.sub(r"^\s*(%{1,2}[a-zA-Z]|!).*$", "", code, flags=re.MULTILINE))
@@ -125,7 +125,7 @@ def fresh_runs() -> dict[str, NotebookNode]:
 
 
 def _imported(code: str) -> set[str]:
-    """The modules of vaelib that Python code imports, by their names below it (`web.cavi`)."""
+    """The modules of vaelib that Python code imports, by their names below it (`views.cavi`)."""
     found = set()
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom):
@@ -139,7 +139,7 @@ def _imported(code: str) -> set[str]:
 
 
 def _files_of(module: str) -> Iterator[Path]:
-    """A module, and what shares its name (web/cavi.js); of a package, what no module has."""
+    """A module, and what shares its name (views/cavi.js); of a package, what no module has."""
     path = ROOT / "vaelib" / module.replace(".", "/")
     if path.is_dir():
         modules = {p.stem for p in path.glob("*.py")} - {"__init__"}
