@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "views": {"banana", "dsep", "sigmoids"},
     "web": {"banana", "dsep", "sigmoids"},
     "mixture": set(),
-    "evidence": {"mixture"},
+    "evidence": {"estimate", "mixture"},
     "gaussian": set(),
     "model": {"gaussian"},
     "files": set(),
@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "data": {"files", "runtime"},
     "drawn": {"data"},
     "likelihood": {"gaussian"},
-    "estimators": {"gaussian"},
+    "estimators": {"estimate", "gaussian"},
     "rosenblatt": {"gaussian"},
     "objective": {"gaussian", "likelihood", "model"},
     "train": {

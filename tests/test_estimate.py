@@ -83,6 +83,17 @@ def test_differences_and_ratios_propagate_independent_errors():
     assert ratio.stderr == pytest.approx(3 * math.hypot(0.3 / 6, 0.4 / 2))
     assert ((a - 1.0).value, (a - 1.0).stderr) == (5.0, 0.3)
     assert ((a / -2).value, (a / -2).stderr) == (-3.0, 0.15)
+    for exact in (5.0, np.float64(5.0), np.array(5.0)):
+        assert ((exact - a).value, (exact - a).stderr) == (-1.0, 0.3)
+        assert ((exact * a).value, (a * exact).stderr) == (30.0, 1.5)
+
+
+def test_estimates_of_one_shape_are_stacked():
+    parts = [Estimate(float(i), 0.1 * i, 10 + i) for i in range(3)]
+    row = Estimate.stack(parts)
+    assert row.n == 10
+    assert [(e.value, e.stderr) for e in row] == [(e.value, e.stderr) for e in parts]
+    assert Estimate.stack([row, row], axis=1).value.tolist() == [[0, 0], [1, 1], [2, 2]]
 
 
 def test_a_ratio_of_zero_keeps_its_error():

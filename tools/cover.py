@@ -28,7 +28,7 @@ def main() -> None:
     x = np.concatenate([center + rng.standard_normal((90, 2)) for center in TRUE])
     runs = mixture.restarts(x, len(TRUE), N_RESTARTS, rng=rng, sigma2=SIGMA2)
     best = max(runs, key=lambda run: run.elbo)
-    log_p = evidence.log_evidence_importance(x, best.posterior, sigma2=SIGMA2, rng=rng).log_p
+    log_p = evidence.log_evidence_importance(x, best.posterior, sigma2=SIGMA2, rng=rng).log_p.value
 
     figures.use_style()
     figure, (plane, curves) = plt.subplots(1, 2, figsize=(8.6, 3.4), width_ratios=[1.45, 1])

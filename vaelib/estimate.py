@@ -7,6 +7,7 @@ estimate is printed, `±` is 95 %.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,8 @@ class Estimate:
     value, stderr  floats, or arrays of one shape; tensors are taken to the CPU
     n              number of samples, 2 or more
 
-    `-` and `/` take two estimates as independent and propagate their errors to first order,
-    or shift and scale by an exact number. A difference of paired samples is
-    `Estimate.of(a - b)`.
+    `-` and `/` take two estimates as independent and propagate their errors to first order; an
+    exact number shifts or scales. A difference of paired samples is `Estimate.of(a - b)`.
 
     Raises ValueError when a standard error is negative or not finite, when the shapes differ,
     or when n is below 2: one sample has no standard error.
@@ -37,6 +37,8 @@ class Estimate:
     value: float | np.ndarray
     stderr: float | np.ndarray
     n: int
+
+    __array_ufunc__ = None  # NumPy leaves `array - estimate` to the methods below
 
     def __post_init__(self) -> None:
         value, stderr = _array(self.value), _array(self.stderr)
@@ -85,6 +87,14 @@ class Estimate:
             )
         return cls(share, np.sqrt(p * (1 - p) / n), n)
 
+    @classmethod
+    def stack(cls, estimates: Iterable[Estimate], axis: int = 0) -> Estimate:
+        """Estimates of one shape along a new axis, with the smallest n of them."""
+        parts = list(estimates)
+        value = np.stack([part.value for part in parts], axis)
+        stderr = np.stack([part.stderr for part in parts], axis)
+        return cls(value, stderr, min(part.n for part in parts))
+
     def off(self, exact: ArrayLike | Tensor) -> float | np.ndarray:
         """The distance from an exact value in standard errors, entry by entry.
 
@@ -108,10 +118,18 @@ class Estimate:
         stderr = np.hypot(self.stderr, other.stderr)
         return Estimate(self.value - _array(other.value), stderr, min(self.n, other.n))
 
+    def __rsub__(self, exact: ArrayLike) -> Estimate:
+        return -1 * (self - exact)
+
+    def __mul__(self, exact: ArrayLike) -> Estimate:
+        factor = _array(exact)
+        return Estimate(self.value * factor, self.stderr * np.abs(factor), self.n)
+
+    __rmul__ = __mul__
+
     def __truediv__(self, other: Estimate | ArrayLike) -> Estimate:
         if not isinstance(other, Estimate):
-            size = _array(other)
-            return Estimate(self.value / size, self.stderr / np.abs(size), self.n)
+            return self * (1 / _array(other))
         ratio = self.value / _array(other.value)
         stderr = np.hypot(self.stderr, ratio * other.stderr) / np.abs(other.value)
         return Estimate(ratio, stderr, min(self.n, other.n))

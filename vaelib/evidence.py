@@ -1,6 +1,6 @@
-"""log p(x) of the Gaussian mixture, exactly or by sampling: what its ELBO is measured against.
+"""Marginal likelihood of the Gaussian mixture, exact or by sampling, to compare the ELBO with.
 
-All evidences are in nats for the whole data set. Arrays: x (N, D), centers m (K, D).
+log p(x) is in nats for the whole data set. Arrays: x (N, D), centers m (K, D).
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
+from vaelib.estimate import Estimate
 from vaelib.mixture import CHUNK_BYTES, LOG_2PI, Posterior, points, positive
 
 MAX_ASSIGNMENTS = 2**20
-MAX_NAMES = 12  # 2^12 sets of names; each holds one number per draw
+MAX_COMPONENTS = 12  # 2^12 sets of labels, with one number per draw for each
 
 
 class Evidence(NamedTuple):
-    """An estimate of log p(x) in nats, its standard error, its effective share of the draws."""
+    """An estimate of log p(x) in nats, and the effective sample size as a share of the draws."""
 
-    log_p: float
-    stderr: float
+    log_p: Estimate
     ess: float
 
 
 def log_evidence_enumerated(x: np.ndarray, n_components: int, *, sigma2: float = 1.0) -> float:
-    """log p(x) exactly, nats: the sum over all K^N assignments, each a product of Gaussians.
+    """Exact log p(x) in nats: the sum over all K^N assignments, each a product of Gaussians.
 
-    Given the assignment, the points of one cluster are jointly normal with covariance
-    I + sigma2 (all ones), in every coordinate. Raises ValueError above 2^20 assignments.
+    Given the assignment, the points of one cluster are jointly normal in each coordinate, with
+    covariance I + sigma2 11^T. Raises ValueError for more than 2^20 assignments.
     """
     x, _ = points(x), positive(sigma2)
     (n, d), k = x.shape, n_components
@@ -39,7 +39,7 @@ def log_evidence_enumerated(x: np.ndarray, n_components: int, *, sigma2: float =
         raise ValueError(f"cannot enumerate {k}^{n} assignments (from 1 to {MAX_ASSIGNMENTS})")
     center = x.mean(0)
     counts, sums = np.zeros((1, k)), np.zeros((1, k, d))
-    for point in x - center:  # every assignment so far, continued in K ways
+    for point in x - center:  # each assignment so far is extended in K ways
         counts = (counts[:, None] + np.eye(k)).reshape(-1, k)
         sums = (sums[:, None] + np.eye(k)[:, :, None] * point).reshape(-1, k, d)
     means = sums / np.maximum(counts, 1)[..., None]
@@ -51,7 +51,7 @@ def log_evidence_enumerated(x: np.ndarray, n_components: int, *, sigma2: float =
 
 
 def log_likelihood(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """log p(x | mu) with the labels summed out, nats: centers (L, K, D) -> (L,)."""
+    """log p(x | mu) in nats, marginalized over the labels: centers (L, K, D) -> (L,)."""
     (n_draws, k, d), n = centers.shape, len(x)
     width = max(1, CHUNK_BYTES // (8 * k * n))
     found = np.empty(n_draws)
@@ -73,39 +73,41 @@ def log_evidence_importance(
     rng: np.random.Generator,
     widen: float = 1.1,
 ) -> Evidence:
-    """log p(x) by importance sampling, nats: draws from q(mu), labels summed out exactly.
+    """log p(x) in nats by importance sampling: centers from q(mu), labels summed out exactly.
 
-    p(x, mu) stays the same when centers swap names, so it has K! equal copies of each mode
-    and q(mu) covers one. Its mean over the K! namings covers them all; since the copies are
-    equal, drawing from one and weighing with the mean is enough. The draws spread `widen`
-    times as far as q(mu), which is too narrow where clusters overlap. A mode that no copy of
-    q(mu) covers is not seen: bring the best of many restarts. Raises ValueError for K > 12.
+    p(x, mu) is invariant under permutations of the labels (label switching): each mode has K!
+    equal copies, of which q(mu) covers one. The proposal is the mean of q(mu) over all
+    permutations; because the copies are equal, it suffices to draw from one of them and to
+    weight with the mean. The proposal's standard deviation is `widen` times that of q(mu),
+    which is too narrow where clusters overlap. A mode that no copy of q(mu) covers is missed:
+    pass the posterior of the best of many restarts. Raises ValueError for K > 12.
     """
     x, _ = points(x, posterior), positive(sigma2)
-    if len(posterior.m) > MAX_NAMES:
-        raise ValueError(f"K must be at most {MAX_NAMES} here, got {len(posterior.m)}")
+    if len(posterior.m) > MAX_COMPONENTS:
+        raise ValueError(f"K must be at most {MAX_COMPONENTS} here, got {len(posterior.m)}")
     (k, d), m, s2 = posterior.m.shape, posterior.m, widen**2 * posterior.s2
     mu = m + np.sqrt(s2)[:, None] * rng.standard_normal((n_draws, k, d))
     squares = ((mu[:, :, None] - m) ** 2).sum(-1)  # (L, K, K)
-    log_q = _log_mean_over_names(-0.5 * (squares / s2 + d * (LOG_2PI + np.log(s2))))
+    log_q = log_mean_over_labels(-0.5 * (squares / s2 + d * (LOG_2PI + np.log(s2))))
     log_prior = -0.5 * ((mu**2).sum((1, 2)) / sigma2 + k * d * (LOG_2PI + math.log(sigma2)))
     log_w = log_prior + log_likelihood(x, mu) - log_q
     ess = float(np.exp(2 * logsumexp(log_w) - logsumexp(2 * log_w))) / n_draws
     log_p = float(logsumexp(log_w)) - math.log(n_draws)
-    return Evidence(log_p, math.sqrt(max(1 / ess - 1, 0) / n_draws), ess)
+    stderr = math.sqrt(max(1 / ess - 1, 0) / n_draws)  # of a logarithm: the relative one
+    return Evidence(Estimate(log_p, stderr, n_draws), ess)
 
 
-def _log_mean_over_names(log_a: np.ndarray) -> np.ndarray:
+def log_mean_over_labels(log_a: np.ndarray) -> np.ndarray:
     """log of the mean over permutations p of prod_k exp(log_a[:, k, p(k)]): (L, K, K) -> (L,).
 
-    The sum over the ways of naming the first j rows, for every set of j names: 2^K sets
-    instead of K! permutations.
+    A permanent over K!. Dynamic programming over the sets of labels of the first j rows takes
+    2^K sets instead of K! permutations.
     """
     k = log_a.shape[-1]
-    ways = {frozenset(): np.zeros(len(log_a))}
+    sums = {frozenset(): np.zeros(len(log_a))}
     for row in range(k):
-        ways = {
-            names: logsumexp([ways[names - {j}] + log_a[:, row, j] for j in names], axis=0)
-            for names in map(frozenset, combinations(range(k), row + 1))
+        sums = {
+            labels: logsumexp([sums[labels - {j}] + log_a[:, row, j] for j in labels], axis=0)
+            for labels in map(frozenset, combinations(range(k), row + 1))
         }
-    return ways[frozenset(range(k))] - math.lgamma(k + 1)
+    return sums[frozenset(range(k))] - math.lgamma(k + 1)
