@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "drawn": {"data"},
     "likelihood": {"gaussian"},
     "estimators": {"estimate", "gaussian"},
-    "rosenblatt": {"gaussian"},
+    "densities": {"gaussian"},
+    "rosenblatt": {"densities", "gaussian"},
     "objective": {"gaussian", "likelihood", "model"},
     "train": {
         "data",

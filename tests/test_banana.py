@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from vaelib import banana as closed
+from vaelib.densities import banana
 from vaelib.gaussian import Diagonal, log_standard_normal
 from vaelib.likelihood import Gaussian
-from vaelib.rosenblatt import banana, decode_exact, jac, optimal_q
+from vaelib.rosenblatt import decode_exact, jac, optimal_q
 
 TARGET = banana(closed.BEND, closed.SPREAD)
 POINTS = [(0.0, 0.0), (1.5, 0.5), (-2.0, 1.0), (2.5, -2.5)]

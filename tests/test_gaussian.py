@@ -1,4 +1,4 @@
-"""Gaussians against torch.distributions, and Monte Carlo tests that a wrong version fails."""
+"""Gaussians against torch.distributions, and by sampling, where a wrong formula must fail."""
 
 import math
 
@@ -6,17 +6,15 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
+from vaelib.estimate import Estimate
 from vaelib.gaussian import (
     Diagonal,
     FullCovariance,
     chol_factor,
-    kl_chol_to_standard,
     kl_to_standard,
     log_normal,
-    log_normal_chol,
     log_standard_normal,
     reparameterize,
-    reparameterize_chol,
 )
 
 torch.set_num_threads(1)
@@ -55,8 +53,8 @@ def test_kl_is_positive_elsewhere():
     assert kl_to_standard(mu, logvar).gt(0).all()
 
 
-# Estimates of KL(q || p) as the mean of log q - log p. The mistake that matters is to read logvar
-# as log sigma. For a test at 6 standard errors that also has 6 to spare: n = (12 sigma / bias)^2.
+# KL(q || p) estimated by the mean of log q - log p. The mistake to detect is reading logvar as
+# log sigma: for 6 standard errors on either side, n = (12 sigma / bias)^2.
 
 
 def wrong_kl(mu, logvar):
@@ -65,26 +63,18 @@ def wrong_kl(mu, logvar):
 
 def kl_by_sampling(n):
     z = reparameterize(MU, LOGVAR, torch.randn(n, 2, 3, generator=gen(1), dtype=torch.float64))
-    draws = log_normal(z, MU, LOGVAR) - log_standard_normal(z)
-    return draws.mean(0), draws.std(0) / math.sqrt(n), draws.std(0)
-
-
-def enough_draws():
-    bias = (wrong_kl(MU, LOGVAR) - kl_to_standard(MU, LOGVAR)).abs()
-    return math.ceil(((12 * kl_by_sampling(1000)[2] / bias) ** 2).max().item())
+    return Estimate.of(log_normal(z, MU, LOGVAR) - log_standard_normal(z))
 
 
 def test_kl_is_the_mean_of_log_q_minus_log_p():
-    estimate, error, _ = kl_by_sampling(enough_draws())
-    assert ((estimate - kl_to_standard(MU, LOGVAR)).abs() < 6 * error).all()
+    few, exact, wrong = kl_by_sampling(1000), kl_to_standard(MU, LOGVAR), wrong_kl(MU, LOGVAR)
+    sigma, bias = few.stderr * math.sqrt(1000), (wrong - exact).abs().numpy()
+    found = kl_by_sampling(math.ceil(((12 * sigma / bias) ** 2).max()))
+    assert (found.off(exact) < 6).all()
+    assert (found.off(wrong) > 6).all()  # log sigma in place of logvar is detected
 
 
-def test_the_sampling_test_would_see_log_sigma_in_place_of_logvar():
-    estimate, error, _ = kl_by_sampling(enough_draws())
-    assert ((estimate - wrong_kl(MU, LOGVAR)).abs() > 6 * error).all()
-
-
-# The second moment of z: its estimate has standard deviation sqrt(2) sigma^2 around sigma^2.
+# A sample of (z - mu)^2 has mean sigma^2 and standard deviation sqrt(2) sigma^2.
 
 
 def moments_off(z, n):
@@ -102,7 +92,7 @@ def test_reparameterized_draws_have_mean_mu_and_variance_exp_logvar():
 
 
 @pytest.mark.parametrize("power", [0.25, 1.0])
-def test_the_moment_test_would_see_a_wrong_standard_deviation(power):
+def test_a_wrong_standard_deviation_fails_the_moment_test(power):
     n = 20_000
     eps = torch.randn(n, 2, 3, generator=gen(2), dtype=torch.float64)
     assert moments_off(MU + (power * LOGVAR).exp() * eps, n)[1] > 6
@@ -141,7 +131,7 @@ def full_normal():
     return MultivariateNormal(MU, scale_tril=CHOL)
 
 
-def test_the_factor_has_sigma_on_the_diagonal_and_nothing_above():
+def test_the_factor_has_sigma_on_the_diagonal_and_zeros_above():
     expected = torch.diag_embed((0.5 * LOGVAR).exp())
     expected[:, 1, 0], expected[:, 2, 0], expected[:, 2, 1] = BELOW.T
     assert CHOL.equal(expected)
@@ -149,8 +139,8 @@ def test_the_factor_has_sigma_on_the_diagonal_and_nothing_above():
         chol_factor(LOGVAR, BELOW[:, :2])
 
 
-def test_the_diagonal_of_the_covariance_gathers_its_whole_row():
-    """Not the sigma^2 that the thesis puts there: erratum 29."""
+def test_the_diagonal_of_the_covariance_sums_over_the_row():
+    """It is not sigma^2, as the thesis has it: erratum 29."""
     variances = (CHOL @ CHOL.mT).diagonal(dim1=-2, dim2=-1)
     torch.testing.assert_close(variances, full_normal().variance)
     assert (variances[:, 1:] > LOGVAR.exp()[:, 1:]).all()
@@ -158,30 +148,31 @@ def test_the_diagonal_of_the_covariance_gathers_its_whole_row():
 
 def test_full_log_density_and_kl_are_those_of_torch():
     z = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
-    torch.testing.assert_close(log_normal_chol(z, MU, CHOL), full_normal().log_prob(z))
+    torch.testing.assert_close(FullCovariance(MU, CHOL).log_prob(z), full_normal().log_prob(z))
     eye = torch.eye(3, dtype=torch.float64)
     standard = MultivariateNormal(torch.zeros_like(MU), scale_tril=eye.expand(2, 3, 3))
     expected = kl_divergence(full_normal(), standard)
-    torch.testing.assert_close(kl_chol_to_standard(MU, CHOL), expected)
-    assert kl_chol_to_standard(torch.zeros(4, 7), torch.eye(7).expand(4, 7, 7)).eq(0).all()
+    torch.testing.assert_close(FullCovariance(MU, CHOL).kl_to_standard(), expected)
+    prior = FullCovariance(torch.zeros(4, 7), torch.eye(7).expand(4, 7, 7))
+    assert prior.kl_to_standard().eq(0).all()
 
 
 def test_full_draws_have_the_covariance_of_the_factor():
-    """Exactly, by feeding the unit vectors: (z - mu) are then the columns of the factor."""
+    """Exactly, with the unit vectors as noise: z - mu are then the columns of the factor."""
     eye = torch.eye(3, dtype=torch.float64).unsqueeze(1).expand(3, 2, 3)
-    columns = reparameterize_chol(MU, CHOL, eye) - MU
+    columns = FullCovariance(MU, CHOL).sample(eye) - MU
     covariance = torch.einsum("lbi,lbj->bij", columns, columns)
     torch.testing.assert_close(covariance, full_normal().covariance_matrix)
 
 
 def test_log_q_is_log_eps_minus_the_log_determinant():
     eps = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
-    z = reparameterize_chol(MU, CHOL, eps)
+    q = FullCovariance(MU, CHOL)
     expected = log_standard_normal(eps) - 0.5 * LOGVAR.sum(-1)
-    torch.testing.assert_close(log_normal_chol(z, MU, CHOL), expected)
+    torch.testing.assert_close(q.log_prob(q.sample(eps)), expected)
 
 
-def test_both_families_agree_where_nothing_is_below_the_diagonal():
+def test_both_families_agree_for_a_diagonal_factor():
     eps = torch.randn(5, 2, 3, generator=gen(), dtype=torch.float64)
     one = Diagonal(MU, LOGVAR)
     two = FullCovariance(MU, chol_factor(LOGVAR, torch.zeros_like(BELOW)))
@@ -193,19 +184,17 @@ def test_both_families_agree_where_nothing_is_below_the_diagonal():
 
 
 def test_gradients_of_the_full_family():
-    mu, logvar, below = (t.clone().requires_grad_() for t in (MU, LOGVAR, BELOW))
+    parameters = tuple(t.clone().requires_grad_() for t in (MU, LOGVAR, BELOW))
     z = torch.randn(4, 2, 3, generator=gen(), dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda m, v, b: kl_chol_to_standard(m, chol_factor(v, b)), (mu, logvar, below)
-    )
-    assert torch.autograd.gradcheck(
-        lambda z, m, v, b: log_normal_chol(z, m, chol_factor(v, b)), (z, mu, logvar, below)
-    )
-    assert torch.autograd.gradcheck(
-        lambda z, m, v, b: reparameterize_chol(m, chol_factor(v, b), z), (z, mu, logvar, below)
-    )
+
+    def q(mu, logvar, below):
+        return FullCovariance(mu, chol_factor(logvar, below))
+
+    assert torch.autograd.gradcheck(lambda *at: q(*at).kl_to_standard(), parameters)
+    assert torch.autograd.gradcheck(lambda z, *at: q(*at).log_prob(z), (z, *parameters))
+    assert torch.autograd.gradcheck(lambda z, *at: q(*at).sample(z), (z, *parameters))
 
 
-def test_one_latent_dimension_has_nothing_below():
+def test_one_latent_dimension_has_no_entries_below():
     chol = chol_factor(LOGVAR[:, :1], LOGVAR[:, :0])
     assert chol.squeeze(-1).equal((0.5 * LOGVAR[:, :1]).exp())

@@ -1,4 +1,4 @@
-"""The ledger: what raises, what the verdict on the thesis is, and that the rows travel."""
+"""The ledger: what raises an error, the verdict on the thesis, and rows read back from a run."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from vaelib.ledger import CORRECTED, FAILS, HOLDS, LedgerError, check
 
 
 def claim(value=1.0, **changes):
-    """A claim that holds, but for what the test changes."""
+    """A claim that holds unless the test changes it."""
     return check("test-row", value, **{"thesis": "1.1", "says": "it is one", "low": 0, **changes})
 
 
@@ -30,8 +30,8 @@ def claim(value=1.0, **changes):
         ({"thesis_value": (0.9, 1.1)}, HOLDS),  # our value lies in the thesis's pair
         ({"thesis_value": (1.0, 1.0)}, HOLDS),
         ({"thesis_value": (1.1, 2)}, FAILS),
-        ({"correction": "mended"}, CORRECTED),
-        ({"high": 2, "thesis_value": 7, "correction": "mended"}, CORRECTED),
+        ({"correction": "corrected"}, CORRECTED),
+        ({"high": 2, "thesis_value": 7, "correction": "corrected"}, CORRECTED),
     ],
 )
 def test_verdict_judges_the_thesis(changes, verdict):
@@ -62,7 +62,7 @@ def test_a_failure_says_what_was_expected_and_what_the_thesis_says():
 
 def test_a_correction_does_not_excuse_our_own_failure():
     with pytest.raises(LedgerError):
-        claim(-1, correction="mended")
+        claim(-1, correction="corrected")
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_a_correction_does_not_excuse_our_own_failure():
         {"stderr": math.nan},
     ],
 )
-def test_an_interval_that_bounds_nothing_is_refused(bounds):
+def test_an_invalid_interval_is_refused(bounds):
     with pytest.raises(ValueError, match="test-row") as problem:
         claim(**bounds)
     assert not isinstance(problem.value, LedgerError)
 
 
-def test_numbers_of_any_library_become_plain_json():
+def test_numbers_of_other_libraries_become_plain_json():
     torch = pytest.importorskip("torch")
     entry = claim(
         torch.tensor(0.5),
@@ -160,7 +160,7 @@ def test_an_estimate_that_is_too_far_off_fails(bounds):
         (Estimate(np.ones(3), np.ones(3), 50), {"exact": 1.0}, "one entry at a time"),
     ],
 )
-def test_a_tolerance_that_means_nothing_is_refused(value, bounds, message):
+def test_an_invalid_tolerance_is_refused(value, bounds, message):
     with pytest.raises(ValueError, match=message) as problem:
         claim(value, **{"low": None, **bounds})
     assert not isinstance(problem.value, LedgerError)
@@ -194,7 +194,7 @@ def run(*sources):
     return notebook
 
 
-def test_rows_travel_in_the_outputs_of_an_executed_notebook():
+def test_rows_are_read_back_from_an_executed_notebook():
     call = "_ = ledger.check('{}', 1.0, low=0, thesis='1.1', says='it is <one>', thesis_value={})"
     notebook = run(call.format("run-a", None), call.format("run-b", (2, 3)), "1 + 1")
     nbformat.validate(notebook)

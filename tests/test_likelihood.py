@@ -1,4 +1,4 @@
-"""Bernoulli and Gaussian pixels: against torch.distributions, at the extremes, and as densities."""
+"""Likelihoods against torch.distributions, for extreme logits, and normalized as densities."""
 
 import itertools
 import math
@@ -35,7 +35,7 @@ def test_bernoulli_on_gray_is_the_cross_entropy():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [30.0, 100.0, 1e4, 1e30])
-def test_bernoulli_stays_exact_where_a_sigmoid_rounds(size, dtype):
+def test_bernoulli_stays_exact_where_the_sigmoid_rounds(size, dtype):
     out = torch.tensor([[size], [size], [-size], [-size]], dtype=dtype)
     x = torch.tensor([[1.0], [0.0], [0.0], [1.0]], dtype=dtype)
     expected = torch.tensor([0.0, -size, 0.0, -size], dtype=dtype)
@@ -51,7 +51,7 @@ def test_probabilities_of_all_black_and_white_images_add_up_to_one():
     torch.testing.assert_close(total, torch.tensor(1.0, dtype=torch.float64))
 
 
-def test_over_gray_values_at_most_half_is_left():
+def test_over_gray_values_the_cross_entropy_integrates_to_less_than_one_half():
     x = torch.linspace(0, 1, 2001, dtype=torch.float64)[:, None, None]
     logits = torch.tensor([-6.0, -1.0, -0.01, 2.0], dtype=torch.float64)
     density = Bernoulli().log_prob(logits[:, None], x).exp()
@@ -75,7 +75,7 @@ def test_a_gaussian_density_may_exceed_one():
 
 
 @pytest.mark.parametrize("sigma_x", [0.0, -1.0, math.nan])
-def test_a_standard_deviation_is_positive(sigma_x):
+def test_a_standard_deviation_must_be_positive(sigma_x):
     with pytest.raises(ValueError, match="expected a positive standard deviation"):
         Gaussian(sigma_x)
 
@@ -94,7 +94,7 @@ def test_means():
     assert Gaussian().mean(out) is out
 
 
-# Binarization: the mean of n draws has standard error sqrt(x (1 - x) / n). A bias of 0.02 matters.
+# Binarization: the mean of n draws has standard error sqrt(x (1 - x) / n); detect a bias of 0.02.
 
 
 def far_from_gray(drawn, x, n):
@@ -113,13 +113,13 @@ def test_binarized_pixels_are_black_or_white_and_gray_on_average():
     assert far_from_gray(binarize((x + 0.02).expand(n, 5), gen()), x, n).all()
 
 
-def test_binarization_obeys_its_generator():
+def test_binarization_is_determined_by_its_generator():
     x = torch.full((50, 50), 0.5)
     assert binarize(x, gen(1)).equal(binarize(x, gen(1)))
     assert not binarize(x, gen(1)).equal(binarize(x, gen(2)))
 
 
-def test_a_scaled_gaussian_is_a_gaussian_with_the_sigma_that_stands_last():
+def test_a_scaled_gaussian_takes_log_sigma_from_the_last_output():
     out, x = draw(3, 4, 7), draw(4, 6, seed=1)
     found = ScaledGaussian().log_prob(out, x)
     normal = distributions.Normal(out[..., :-1], out[..., -1:].exp())
@@ -131,7 +131,7 @@ def test_a_scaled_gaussian_is_a_gaussian_with_the_sigma_that_stands_last():
     assert ScaledGaussian().mean(out).equal(out[..., :-1])
 
 
-def test_the_best_sigma_is_the_root_mean_squared_error():
+def test_the_optimal_sigma_is_the_root_mean_squared_error():
     mean, x = draw(50), draw(50, seed=1)
     log_sigma = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     best = ((x - mean) ** 2).mean().log() / 2

@@ -1,4 +1,4 @@
-"""CAVI for the mixture: equal to the equations, monotone, finite, and a bound."""
+"""CAVI for the mixture: equal to the equations, monotone, finite, and a lower bound."""
 
 import math
 
@@ -8,10 +8,11 @@ from scipy.special import softmax
 from scipy.stats import multivariate_normal
 
 from vaelib import mixture
+from vaelib.estimate import Estimate
 from vaelib.evidence import log_evidence_enumerated
 from vaelib.mixture import Posterior, basins, elbo, elbo_terms, fit, responsibilities, update
 
-# A sweep may lose what rounding takes: this share of |ELBO|, some thousand times 2^-52.
+# A sweep may lose this share of |ELBO| to rounding, some thousand times 2^-52.
 ROUNDING = 1e-12
 
 
@@ -25,7 +26,7 @@ def blobs(generator, n=60, k=3, d=2, spread=4.0):
 
 
 def random_q(generator, n, k, d):
-    """Any q at all: no update has touched it."""
+    """An arbitrary q, the result of no update."""
     posterior = Posterior(2 * generator.standard_normal((k, d)), generator.uniform(0.3, 2, size=k))
     return posterior, generator.dirichlet(np.ones(k), size=n)
 
@@ -43,7 +44,7 @@ def plain(x, start, sigma2, sweeps, weight=None):
     return posterior, np.array(elbos)
 
 
-# --- problems from kind to cruel -------------------------------------------------------------
+# --- easy and hard problems ------------------------------------------------------------------
 
 KINDS = {
     "plain": lambda x, g: (x, 1.0),
@@ -73,7 +74,7 @@ def problem(kind, seed):
 
 
 def largest_fall(elbos):
-    """The largest fall of a trace, as a share of |ELBO|."""
+    """The largest decrease in a trace, as a share of |ELBO|."""
     return max(0.0, float(-(np.diff(elbos) / np.abs(elbos[1:])).min()))
 
 
@@ -94,8 +95,8 @@ def small_plane_problem(seed):
     return g.uniform(-3, 3, size=(int(g.integers(4, 12)), 2)), mixture.random_start(g, 3, 2)
 
 
-def test_the_thesis_weight_of_s2_lets_the_elbo_fall():
-    """The negative control of the test above: 1/2 s2 where the plane needs 2/2 s2."""
+def test_with_the_weight_of_s2_in_the_thesis_the_elbo_decreases():
+    """The negative control of the test above: 1/2 s2 where two dimensions need 2/2 s2."""
     problems = [small_plane_problem(seed) for seed in range(100)]
     falls = [largest_fall(plain(x, start, 1.0, 30, weight=0.5)[1]) for x, start in problems]
     assert sum(fall > 1e-6 for fall in falls) > 5
@@ -120,7 +121,7 @@ def test_the_pass_equals_the_equations(n, k, d):
     assert run.elbo == run.elbos[-1]
 
 
-def test_far_from_the_origin_the_pass_keeps_the_digits_that_the_plain_form_loses():
+def test_far_from_the_origin_the_pass_keeps_digits_that_the_plain_form_loses():
     """Against the same equations in extended precision, at offset 1e8 under a wide prior."""
     if np.finfo(np.longdouble).eps > 1e-18:
         pytest.skip("no extended precision on this machine")
@@ -180,8 +181,8 @@ def test_responsibilities_are_distributions_even_where_exp_underflows():
     assert (resp >= 0).all()
 
 
-def test_each_update_is_the_best_of_its_kind():
-    """No other q(c), and no other q(mu), near the update or far from it, has a higher ELBO."""
+def test_each_update_maximizes_the_elbo():
+    """No other q(c) and no other q(mu), near the update or far from it, has a higher ELBO."""
     g = rng(6)
     x = blobs(g, 30, 3, 3)
     posterior, resp = random_q(g, 30, 3, 3)
@@ -228,7 +229,7 @@ def test_any_q_stays_below_the_enumerated_evidence():
 
 
 def monte_carlo_terms(x, posterior, resp, sigma2, n_draws, g):
-    """Mean and standard error of each term of the ELBO, from draws of q alone."""
+    """Each term of the ELBO, estimated from draws of q alone."""
     (n, d), k = x.shape, len(posterior.m)
     std = np.sqrt(posterior.s2)[:, None]
     mu = posterior.m + std * g.standard_normal((n_draws, k, d))
@@ -245,11 +246,11 @@ def monte_carlo_terms(x, posterior, resp, sigma2, n_draws, g):
         "entropy of q(c)": -np.log(resp[np.arange(n), c]).sum(1),
         "entropy of q(mu)": -log_normal(mu, posterior.m, std**2),
     }
-    return {name: (s.mean(), s.std() / math.sqrt(n_draws)) for name, s in samples.items()}
+    return {name: Estimate.of(values) for name, values in samples.items()}
 
 
 def listing_terms(x, posterior, resp, sigma2):
-    """Listing A.1's formula in the plane: 1/2 log 2 pi for each point, one entropy subtracted."""
+    """Listing A.1's formula in two dimensions: 1/2 log 2 pi per point, one entropy subtracted."""
     terms = elbo_terms(x, posterior, resp, sigma2=sigma2)
     terms["E log p(x | c, mu)"] += 0.5 * len(x) * math.log(2 * math.pi)
     terms["entropy of q(mu)"] *= -1
@@ -264,32 +265,32 @@ def test_every_term_is_its_expectation():
     theirs = listing_terms(x, posterior, resp, 1.5)
     estimates = monte_carlo_terms(x, posterior, resp, 1.5, 40_000, g)
     assert list(estimates) == list(ours)
-    off = []
-    for name, (mean, stderr) in estimates.items():
-        # 6 sigma, and a sigma small enough that the listing's errors are 12 sigma or more
-        assert abs(ours[name] - mean) <= 6 * stderr + 1e-9, name
-        if abs(theirs[name] - mean) > 12 * stderr + 1e-9:
-            off.append(name)
-    assert off == ["E log p(x | c, mu)", "entropy of q(mu)"]
+    wrong = []
+    for name, found in estimates.items():
+        # E log p(c) is constant, with standard error 0.
+        assert abs(ours[name] - found.value) <= 6 * found.stderr + 1e-9, name
+        if abs(theirs[name] - found.value) > 12 * found.stderr + 1e-9:
+            wrong.append(name)
+    assert wrong == ["E log p(x | c, mu)", "entropy of q(mu)"]
     assert sum(ours.values()) == pytest.approx(elbo(x, posterior, resp, sigma2=1.5), rel=1e-12)
 
 
 # --- symmetries ------------------------------------------------------------------------------
 
 
-def test_order_of_points_and_names_of_components_do_not_matter():
+def test_order_of_points_and_labels_of_components_do_not_matter():
     x, start = blobs(rng(1), 100, 4), mixture.random_start(rng(2), 4, 2)
     run = fit(x, 4, init=start, max_iter=20, tol=-1)
-    points, names = rng(3).permutation(100), rng(4).permutation(4)
+    points, labels = rng(3).permutation(100), rng(4).permutation(4)
     same = fit(x[points], 4, init=start, max_iter=20, tol=-1)
     np.testing.assert_allclose(same.posterior.m, run.posterior.m, atol=1e-9)
-    renamed = Posterior(start.m[names], start.s2[names])
-    other = fit(x, 4, init=renamed, max_iter=20, tol=-1)
-    np.testing.assert_allclose(other.posterior.m, run.posterior.m[names], atol=1e-9)
+    permuted = Posterior(start.m[labels], start.s2[labels])
+    other = fit(x, 4, init=permuted, max_iter=20, tol=-1)
+    np.testing.assert_allclose(other.posterior.m, run.posterior.m[labels], atol=1e-9)
     np.testing.assert_allclose(other.elbos, run.elbos, rtol=1e-12)
 
 
-def test_turning_the_plane_turns_the_centers():
+def test_rotating_the_data_rotates_the_centers():
     angle = 0.7
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     x, start = blobs(rng(1), 100, 4), mixture.random_start(rng(2), 4, 2)
@@ -310,8 +311,8 @@ def test_under_a_flat_prior_shifting_the_data_shifts_the_centers():
         np.testing.assert_allclose(moved.elbos, run.elbos, rtol=1e-8)
 
 
-def test_a_tight_prior_notices_the_shift():
-    """The control of the test above: the prior sits at the origin, not at the data."""
+def test_under_a_tight_prior_the_centers_shift_less_than_the_data():
+    """The control of the test above: the prior is centered at the origin, not at the data."""
     x = blobs(rng(1), 100)
     near = fit(x, 1, rng=rng(2)).posterior.m
     far = fit(x + 100, 1, rng=rng(2)).posterior.m
@@ -319,7 +320,7 @@ def test_a_tight_prior_notices_the_shift():
 
 
 def test_saddle_and_escape():
-    """Equal starts stay equal; the smallest difference grows until the centers part."""
+    """Centers that start equal stay equal; a tiny difference grows until they separate."""
     x = blobs(rng(1), 200, 2, spread=6)
     together = Posterior(np.ones((2, 2)), np.full(2, 10.0))
     stuck = fit(x, 2, init=together)
@@ -344,7 +345,7 @@ def test_when_a_run_stops():
     assert run.elbos[-1] - run.elbos[-2] <= 1e-12 * abs(run.elbo)
 
 
-def test_a_generator_makes_the_start():
+def test_a_generator_draws_the_start():
     x = blobs(rng(1))
     start = mixture.random_start(rng(2), 3, 2)
     np.testing.assert_array_equal(fit(x, 3, rng=rng(2)).elbos, fit(x, 3, init=start).elbos)
@@ -353,20 +354,20 @@ def test_a_generator_makes_the_start():
     assert len({run.elbo for run in runs}) > 1
 
 
-def test_basins_see_through_names():
+def test_basins_ignore_a_permutation_of_the_labels():
     x = blobs(rng(1), 200, 4, spread=6)
     run = fit(x, 4, rng=rng(3))
-    names = [2, 0, 3, 1]
-    renamed = fit(x, 4, init=Posterior(run.posterior.m[names], run.posterior.s2[names]))
+    labels = [2, 0, 3, 1]
+    permuted = fit(x, 4, init=Posterior(run.posterior.m[labels], run.posterior.s2[labels]))
     worse = fit(x, 4, init=Posterior(np.zeros((4, 2)), np.ones(4)))
-    found = basins([worse, renamed, run])
+    found = basins([worse, permuted, run])
     assert [sorted(basin.runs) for basin in found] == [[1, 2], [0]]
     assert found[0].best.elbo >= found[1].best.elbo
-    back = mixture.relabel(renamed.posterior, run.posterior.m)
+    back = mixture.relabel(permuted.posterior, run.posterior.m)
     np.testing.assert_allclose(back.m, run.posterior.m, atol=1e-3)
 
 
-def test_equal_elbos_at_other_centers_are_other_basins():
+def test_equal_elbos_at_different_centers_are_different_basins():
     m, s2, elbos = np.array([[0.0], [5.0]]), np.ones(2), np.array([-3.0, -2.0])
     one = mixture.Fit(Posterior(m, s2), elbos, m[None], True)
     two = mixture.Fit(Posterior(-m, s2), elbos, -m[None], True)
@@ -392,14 +393,14 @@ BAD = {
 
 
 @pytest.mark.parametrize("why", BAD)
-def test_bad_input_is_refused_by_name(why):
+def test_invalid_input_is_refused(why):
     x, k, options, says = BAD[why]
     options = options if "init" in options else {"rng": rng(), **options}
     with pytest.raises(ValueError, match=says):
         fit(x, k, **options)
 
 
-def test_a_start_is_needed_and_one_is_enough():
+def test_exactly_one_start_is_required():
     with pytest.raises(ValueError, match="one of the two"):
         fit(GOOD, 1)
     with pytest.raises(ValueError, match="one of the two"):
@@ -415,7 +416,7 @@ def test_a_start_is_needed_and_one_is_enough():
         (np.full((3, 2), np.nan), np.ones(3)),
     ],
 )
-def test_a_posterior_that_is_none_is_refused(m, s2):
+def test_an_invalid_posterior_is_refused(m, s2):
     with pytest.raises(ValueError, match=r"m must be|s2"):
         Posterior(m, s2)
 

@@ -1,4 +1,4 @@
-"""The networks: shapes, sizes, where the first weights come from."""
+"""The networks: shapes, sizes, and the source of the initial weights."""
 
 import math
 
@@ -58,11 +58,11 @@ def test_waves_are_octaves_of_sines_and_cosines():
     half = math.pi / 2
     expected = [math.sin(half * 0.5), math.cos(half * 0.5), math.sin(math.pi * 0.5), 0.0]
     torch.testing.assert_close(seen[0, 2::2], torch.tensor(expected, dtype=torch.float64))
-    # the longest wave has length 4, so z and z + 4 differ in z itself and nowhere else
+    # The longest wave has length 4, so the features of z and z + 4 differ in z itself only.
     torch.testing.assert_close(Waves(3)(z + 4)[:, 2:], Waves(3)(z)[:, 2:])
 
 
-def test_a_decoder_with_waves_sees_them_and_gradients_pass():
+def test_a_decoder_with_waves_gets_them_as_input_and_passes_gradients():
     model = VAE(20, (7,), 3, gen(), n_waves=2)
     assert model.decoder[1].in_features == 3 * (1 + 2 * 2)
     z = torch.randn(4, 5, 3, generator=gen(1), requires_grad=True)
@@ -73,7 +73,7 @@ def test_a_decoder_with_waves_sees_them_and_gradients_pass():
     assert (z.grad.abs().sum((0, 1)) > 0).all()
 
 
-def test_waves_draw_no_weights_so_the_encoder_is_the_same():
+def test_waves_have_no_weights_so_the_encoder_stays_the_same():
     plain, waved = VAE(20, (7,), 3, gen()), VAE(20, (7,), 3, gen(), n_waves=2)
     assert plain.encoder[0].weight.equal(waved.encoder[0].weight)
     assert not list(Waves(3).parameters())
@@ -96,7 +96,7 @@ def test_mean_and_log_variance_are_two_halves():
     assert logvar.tolist() == [[3.0, 4.0]]
 
 
-def test_a_full_covariance_costs_the_entries_below_the_diagonal():
+def test_a_full_covariance_adds_the_entries_below_the_diagonal():
     model = VAE(4, (), 3, full_covariance=True)
     assert model.encoder[0].out_features == 3 + 3 + 3
     with torch.no_grad():
@@ -109,19 +109,19 @@ def test_a_full_covariance_costs_the_entries_below_the_diagonal():
     torch.testing.assert_close(chol, torch.tensor(expected).expand(5, 3, 3))
 
 
-def test_the_encoder_says_which_family_q_is_of():
+def test_the_encoder_returns_the_chosen_family_of_q():
     x = torch.rand(5, 20)
     assert isinstance(VAE(20, (7,), 3).encode(x), Diagonal)
     assert isinstance(VAE(20, (7,), 3, full_covariance=True).encode(x), FullCovariance)
 
 
 @pytest.mark.parametrize("shape", [(5, 28, 28), (5, 783), (5, 1)])
-def test_images_that_are_not_flat_are_refused_by_shape(shape):
+def test_images_that_are_not_flat_are_refused(shape):
     with pytest.raises(ValueError, match=r"expected \(\.\.\., 784\): flatten"):
         VAE(784, (4,), 2).encode(torch.zeros(shape))
 
 
-def test_first_weights_come_from_the_generator_and_from_nothing_else():
+def test_initial_weights_depend_on_the_generator_alone():
     torch.manual_seed(1)
     one = VAE(9, (4,), 2, generator=gen(5))
     state = torch.random.get_rng_state()
@@ -131,7 +131,7 @@ def test_first_weights_come_from_the_generator_and_from_nothing_else():
     assert weights(one).equal(weights(two))
     assert not weights(one).equal(weights(other))
     torch.manual_seed(1)
-    assert torch.random.get_rng_state().equal(state), "torch's own generator was moved"
+    assert torch.random.get_rng_state().equal(state), "torch's global generator was advanced"
 
 
 def test_without_a_generator_the_weights_come_from_torch():
@@ -141,8 +141,8 @@ def test_without_a_generator_the_weights_come_from_torch():
     assert weights(one).equal(weights(VAE(9, (4,), 2)))
 
 
-def test_first_weights_are_spread_as_torch_spreads_them():
-    # uniform on (-1/sqrt(n_in), 1/sqrt(n_in)): all inside, and the ends almost reached
+def test_initial_weights_have_the_range_of_torchs_default():
+    # Uniform on (-1/sqrt(n_in), 1/sqrt(n_in)): all inside, and both ends almost reached.
     layer = VAE(400, (300,), 2, generator=gen(0)).encoder[0]
     largest = layer.weight.abs().max().item() * 20
     assert 0.999 < largest <= 1
@@ -152,7 +152,7 @@ def conv(generator=None, **more):
     return ConvVAE((3, 16, 8), (4, 6), 5, generator or gen(), **more)
 
 
-def test_a_convolutional_network_is_flat_outside():
+def test_a_convolutional_network_takes_and_returns_flat_images():
     model = conv()
     q = model.encode(torch.rand(7, 3 * 16 * 8))
     assert q.mu.shape == q.logvar.shape == (7, 5)
@@ -160,7 +160,7 @@ def test_a_convolutional_network_is_flat_outside():
     assert conv(learn_sigma=False).decode(torch.randn(7, 5)).shape == (7, 3 * 16 * 8)
 
 
-def test_a_convolutional_network_has_the_size_that_can_be_counted():
+def test_a_convolutional_network_has_the_expected_number_of_weights():
     halving = (3 * 4 * 16 + 4) + (4 * 6 * 16 + 6)
     doubling = (6 * 4 * 16 + 4) + (4 * 4 * 16 + 4) + (4 * 3 * 9 + 3)
     inner = 6 * 4 * 2
@@ -168,7 +168,7 @@ def test_a_convolutional_network_has_the_size_that_can_be_counted():
     assert weights(conv()).numel() == halving + doubling + linear + 1
 
 
-def test_each_image_and_each_draw_is_decoded_on_its_own():
+def test_each_image_and_each_draw_is_decoded_independently():
     model, z = conv(), torch.randn(2, 3, 5, generator=gen(1))
     together = model.decode(z)
     for i in range(2):
@@ -178,8 +178,8 @@ def test_each_image_and_each_draw_is_decoded_on_its_own():
     torch.testing.assert_close(model.encode(x).mu[1:2], model.encode(x[1:2]).mu)
 
 
-def test_pixels_are_color_by_color_and_row_by_row():
-    """One bright pixel changes what lies near it in its own place, and nothing far away."""
+def test_pixels_are_in_the_order_channel_row_column():
+    """One bright entry of a feature map changes the pixels near it, and none far away."""
     model = ConvVAE((1, 16, 16), (4,), 3, gen())
     z = torch.zeros(1, 3)
     hook = torch.zeros(1, 4, 8, 8)
@@ -197,15 +197,15 @@ def test_pixels_are_color_by_color_and_row_by_row():
 
 
 def test_the_noise_of_the_pixels_is_learned():
-    """Images of pure noise: the best decoder is their mean, and sigma_x their deviation."""
+    """Images of pure noise: the optimal mean image is their mean, sigma_x their deviation."""
     sigma = 0.3
     x = 0.5 + sigma * torch.randn(256, 64, generator=gen(3))
     g = gen(0)
     model = ConvVAE((1, 8, 8), (4, 4), 2, g)
     fit(model, ScaledGaussian(), x, Settings(60, batch_size=32, lr=2e-2), generator=g)
     found = model.log_sigma.exp().item()
-    assert abs(found - 0.1) > 0.1, "it is where it started"
-    # sd of the estimate 0.0017; the bias that matters is what 2 latent dimensions can explain
+    assert abs(found - 0.1) > 0.1, "sigma_x was not learned"
+    # The estimate's sd is 0.0017; 2 latent dimensions can explain a little of the noise.
     assert found == pytest.approx(sigma, abs=0.02)
 
 
@@ -220,7 +220,7 @@ def test_convolutions_refuse_images_that_are_not_flat():
         conv().encode(torch.zeros(2, 3, 16, 8))
 
 
-def test_first_weights_of_convolutions_come_from_the_generator():
+def test_initial_weights_of_convolutions_depend_on_the_generator():
     assert weights(conv(gen(5))).equal(weights(conv(gen(5))))
     assert not weights(conv(gen(5))).equal(weights(conv(gen(6))))
 
@@ -237,5 +237,5 @@ def test_a_model_trains_on_cuda_as_on_the_cpu():
         assert next(model.parameters()).device.type == device
         elbos.append(history.elbo)
     assert elbos[1][-1] > elbos[1][0]
-    # the noise differs from device to device, the first weights and the order do not
+    # The noise differs between devices; the initial weights and the order of batches do not.
     assert (elbos[0] - elbos[1]).abs().max() < 0.5

@@ -7,19 +7,21 @@ import pytest
 import torch
 from scipy import stats
 
-from vaelib.gaussian import log_standard_normal
-from vaelib.rosenblatt import (
+from vaelib.densities import (
     Conditional,
-    Target,
+    TargetDensity,
     banana,
     cauchy,
+    gumbel,
+    mixture,
+    normal,
+)
+from vaelib.gaussian import log_standard_normal
+from vaelib.rosenblatt import (
     conditional_cdf,
     decode_exact,
     encode_exact,
-    gumbel,
     jac,
-    mixture,
-    normal,
     normal_cdf,
     optimal_q,
 )
@@ -30,7 +32,7 @@ MEANS = torch.tensor([[-0.8, -0.6], [0.8, 0.6]], **F64)
 CHOLS = torch.tensor([[[0.7, 0.0], [0.5, 0.4]], [[0.5, 0.0], [-0.4, 0.6]]], **F64)
 BUMPS = mixture(WEIGHTS, MEANS, CHOLS)
 RHO = 0.8
-TILTED = Target(
+TILTED = TargetDensity(
     "tilted", (normal(0.0, 1.0), normal(lambda b: RHO * b[..., 0], math.sqrt(1 - RHO**2)))
 )
 TARGETS = [banana(), BUMPS, gumbel(), cauchy(), TILTED]
@@ -86,7 +88,7 @@ def test_the_banana_by_hand():
     assert torch.allclose(x2, 0.7 * (z[:, 0] ** 2 - 1) + 0.3 * z[:, 1])
 
 
-def test_the_mixture_has_the_density_of_a_mixture():
+def test_the_density_of_the_mixture_is_scipys():
     x = decode_exact(BUMPS, noise(2))
     parts = [
         w * stats.multivariate_normal(m.numpy(), (c @ c.T).numpy()).pdf(x.numpy())
@@ -131,8 +133,8 @@ def test_q_of_a_gaussian_target_is_known():
     assert torch.allclose(q.chol, 0.3 * inverse.expand(5, 2, 2))
 
 
-def test_q_draws_land_near_x():
-    """f(z) - x is sigma u to leading order: the covariance undoes the bending."""
+def test_draws_of_q_are_decoded_to_x_plus_noise():
+    """f(z) - x is sigma u to leading order: the covariance cancels the Jacobian of f."""
     x = decode_exact(BUMPS, noise(2, n=4, scale=1.0))
     eps = noise(2, n=50, seed=1, scale=1.0)[:, None]
     misses = []
@@ -145,12 +147,12 @@ def test_q_draws_land_near_x():
 def test_jac_is_differentiable_where_its_argument_is():
     z = torch.tensor([[0.5, 1.0]], **F64, requires_grad=True)
     slope = jac(lambda z: decode_exact(banana(), z), z)
-    (by_z,) = torch.autograd.grad(slope[0, 1, 0], z)
-    assert torch.allclose(by_z, torch.tensor([[1.0, 0.0]], **F64))
+    (second,) = torch.autograd.grad(slope[0, 1, 0], z)
+    assert torch.allclose(second, torch.tensor([[1.0, 0.0]], **F64))
     assert not jac(lambda z: decode_exact(banana(), z), z.detach()).requires_grad
 
 
-def test_a_wrong_shape_is_refused_by_name():
+def test_a_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"banana: z has shape \(3,\), expected \(\.\.\., 2\)"):
         decode_exact(banana(), torch.zeros(3))
     with pytest.raises(ValueError, match="gumbel: x has shape"):
@@ -165,13 +167,13 @@ def test_a_sigma_that_is_not_positive_is_refused(sigma):
         optimal_q(banana(), torch.zeros(1, 2, **F64), sigma)
 
 
-def test_a_point_without_density_is_refused():
+def test_a_point_of_density_zero_is_refused():
     flat = Conditional(
         lambda x, _: x.log(),
         lambda x, _: (1 - x).log(),
         lambda x, _: torch.where((x > 0) & (x < 1), 0.0, -torch.inf),
     )
-    uniform = Target("uniform", (flat,))
+    uniform = TargetDensity("uniform", (flat,))
     z = torch.tensor([[-1.0], [0.5]], **F64)
     assert torch.allclose(encode_exact(uniform, normal_cdf(z)), z)
     with pytest.raises(ValueError, match=r"uniform: the density vanishes at x = \[1.5\]"):

@@ -1,6 +1,6 @@
 """Theorem 4.1 in closed form for the banana density (thesis 4.3): decoder, two q and their KL.
 
-x_1 ~ N(0, 1) and x_2 given x_1 ~ N(BEND (x_1^2 - 1), SPREAD^2), as `rosenblatt.banana`. The
+x_1 ~ N(0, 1) and x_2 given x_1 ~ N(BEND (x_1^2 - 1), SPREAD^2), as `densities.banana`. The
 decoder is a polynomial, so everything has a formula, but for one integral over z_1.
 """
 

@@ -1,7 +1,7 @@
 """Gaussian log densities, KL divergences and the reparameterization (thesis 4.2).
 
-Shapes: the last axis is the dimension M of z; every axis before it is kept. All
-log densities and divergences are in nats, one value per example.
+The last axis is the dimension M of z and is summed over; all axes before it are kept. Log
+densities and divergences are in nats, one value per example.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def log_normal(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def log_standard_normal(z: Tensor) -> Tensor:
-    """log N(z; 0, I), the prior of the VAE: (..., M) -> (...)."""
+    """log N(z; 0, I), the VAE's prior: (..., M) -> (...)."""
     return -0.5 * (LOG_2PI + z**2).sum(-1)
 
 
@@ -31,18 +31,19 @@ def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-    """z = mu + sigma * eps with eps ~ N(0, I), so that gradients reach mu and logvar (Prop 4.1).
+    """z = mu + sigma * eps with eps ~ N(0, I), differentiable in mu and logvar (Prop. 4.1).
 
-    mu, logvar (B, M) and eps (L, B, M) give z (L, B, M); any shapes that broadcast will do.
+    mu, logvar (B, M) and eps (L, B, M) give z (L, B, M); any shapes that broadcast are allowed.
     """
     return mu + (0.5 * logvar).exp() * eps
 
 
 def chol_factor(logvar: Tensor, below: Tensor) -> Tensor:
-    """L with diagonal sigma = exp(logvar / 2) and `below` under it, row by row (thesis 4.2).
+    """Triangular factor with diagonal exp(logvar / 2) and `below` under it, row by row.
 
-    The thesis's L = L_mask * L' + diag(sigma), with only the entries that the mask keeps:
-    (..., M) and (..., M (M - 1) / 2) give (..., M, M). Raises ValueError for another number.
+    The thesis's L = L_mask * L' + diag(sigma) (4.2), where `below` has only the entries that the
+    mask keeps: (..., M) and (..., M (M - 1) / 2) give (..., M, M). Raises ValueError for another
+    number of entries.
     """
     dim = logvar.shape[-1]
     if below.shape[-1] != dim * (dim - 1) // 2:
@@ -56,32 +57,8 @@ def chol_factor(logvar: Tensor, below: Tensor) -> Tensor:
     return chol
 
 
-def log_normal_chol(z: Tensor, mu: Tensor, chol: Tensor) -> Tensor:
-    """log N(z; mu, chol chol^T): (..., M) and a lower triangular (..., M, M) -> (...)."""
-    eps = torch.linalg.solve_triangular(chol, (z - mu).unsqueeze(-1), upper=False).squeeze(-1)
-    return log_standard_normal(eps) - _log_det(chol)
-
-
-def kl_chol_to_standard(mu: Tensor, chol: Tensor) -> Tensor:
-    """KL(N(mu, chol chol^T) || N(0, I)) in closed form: (..., M), (..., M, M) -> (...)."""
-    dim = mu.shape[-1]
-    return 0.5 * ((mu**2).sum(-1) + (chol**2).sum((-2, -1)) - dim) - _log_det(chol)
-
-
-def reparameterize_chol(mu: Tensor, chol: Tensor, eps: Tensor) -> Tensor:
-    """z = mu + chol eps with eps ~ N(0, I): covariance chol chol^T (thesis 4.2).
-
-    mu (B, M), chol (B, M, M) and eps (L, B, M) give z (L, B, M).
-    """
-    return mu + (chol @ eps.unsqueeze(-1)).squeeze(-1)
-
-
-def _log_det(chol: Tensor) -> Tensor:
-    return chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-
 class Diagonal(NamedTuple):
-    """q(z|x) = N(mu, diag(exp(logvar))), factorized: mu, logvar (B, M)."""
+    """The factorized q(z|x) = N(mu, diag(exp(logvar))): mu, logvar (B, M)."""
 
     mu: Tensor
     logvar: Tensor
@@ -106,13 +83,19 @@ class FullCovariance(NamedTuple):
     chol: Tensor
 
     def sample(self, eps: Tensor) -> Tensor:
-        """z = g(eps, x), (L, B, M), differentiable in mu and chol."""
-        return reparameterize_chol(self.mu, self.chol, eps)
+        """z = mu + chol eps, (L, B, M), differentiable in mu and chol (thesis 4.2)."""
+        return self.mu + (self.chol @ eps.unsqueeze(-1)).squeeze(-1)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z|x) in nats: (L, B, M) -> (L, B)."""
-        return log_normal_chol(z, self.mu, self.chol)
+        centered = (z - self.mu).unsqueeze(-1)
+        eps = torch.linalg.solve_triangular(self.chol, centered, upper=False).squeeze(-1)
+        return log_standard_normal(eps) - self._log_det()
 
     def kl_to_standard(self) -> Tensor:
-        """KL(q(z|x) || N(0, I)) in nats: (B,)."""
-        return kl_chol_to_standard(self.mu, self.chol)
+        """KL(q(z|x) || N(0, I)) in nats, in closed form: (B,)."""
+        squares = (self.mu**2).sum(-1) + (self.chol**2).sum((-2, -1))
+        return 0.5 * (squares - self.mu.shape[-1]) - self._log_det()
+
+    def _log_det(self) -> Tensor:
+        return self.chol.diagonal(dim1=-2, dim2=-1).log().sum(-1)

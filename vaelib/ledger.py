@@ -1,8 +1,8 @@
 """The ledger: a claim of the thesis, our measured value, its interval, a verdict.
 
-`check` shows a small box, records the row in the cell's output and raises when our own
-statement fails, so a chapter that no longer holds cannot be built. `rows` reads the
-recorded rows back from an executed notebook; the reproduction page is made from them.
+`check` shows a small box, records the row in the cell's output and raises an error when our own
+statement fails, so a chapter that no longer holds cannot be built. `rows` reads the recorded
+rows back from an executed notebook, for the reproduction page.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from numbers import Real
 
-from vaelib.estimate import Estimate
+from vaelib.estimate import HALF_WIDTH_95, Estimate
 
 MIME = "application/vnd.vaelib.ledger+json"
 HOLDS, CORRECTED, FAILS = "holds", "holds corrected", "does not hold"
@@ -73,18 +73,18 @@ def check(
     thesis_value  what the thesis's statement amounts to: a number (it holds when it lies in
                   our interval) or a pair (it holds when our value lies between the two).
                   Leave it out when our statement IS the thesis's statement
-    correction    what had to be mended first; turns the verdict into "holds corrected"
+    correction    what had to be corrected first; the verdict is then "holds corrected"
     stderr        standard error of `value` where it is a number estimated from samples
 
     Displays a box and returns the entry when our statement holds. Raises LedgerError when
     the value is outside the interval or not finite, ValueError when the interval (or the
-    thesis's pair) is missing, given twice, upside down or not finite, or when exact, above or
-    below come without a single Estimate whose standard error is positive.
+    thesis's pair) is missing, given twice, has low above high or is not finite, and when exact,
+    above or below come without a single Estimate whose standard error is positive.
     """
     if isinstance(value, Estimate):
         if stderr is not None:
             raise ValueError(f"ledger entry {id!r}: an Estimate brings its own stderr")
-        low, high = _tolerance(id, value, low, high, exact, above, below, sigmas)
+        low, high = _in_sigmas(id, value, sigmas, low, high, exact, above, below)
         value, stderr = value.value, value.stderr
     elif not (exact is None and above is None and below is None):
         raise ValueError(f"ledger entry {id!r}: exact, above and below need an Estimate")
@@ -94,9 +94,9 @@ def check(
     value = float(value)
     ours = math.isfinite(value) and _between(value, low, high)
     if isinstance(thesis_value, tuple | list):
-        claim = list(_bounds(id, *map(float, thesis_value)))
+        claim = list(_bounds(id, *thesis_value))
     else:
-        claim = _bounds(id, thesis_value, None)[0]
+        claim = _finite(id, thesis_value)
     entry = Entry(
         id=id,
         thesis=thesis,
@@ -106,7 +106,7 @@ def check(
         high=high,
         thesis_value=claim,
         verdict=_verdict(value, low, high, claim, correction),
-        stderr=_bounds(id, stderr, None)[0],
+        stderr=_finite(id, stderr),
         unit=unit,
         correction=correction,
     )
@@ -121,13 +121,9 @@ def check(
 
 def rows(notebook: dict, chapter: str) -> list[dict]:
     """The recorded rows of an executed notebook (nbformat 4, as a dict), in order."""
-    found = []
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            row = output.get("data", {}).get(MIME)
-            if row is not None:
-                found.append({"id": row["id"], "chapter": chapter, **row})
-    return found
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    found = (output["data"][MIME] for output in outputs if MIME in output.get("data", {}))
+    return [{"id": row["id"], "chapter": chapter, **row} for row in found]
 
 
 def interval(entry: Entry) -> str:
@@ -145,7 +141,7 @@ def interval(entry: Entry) -> str:
 
 def measured(entry: Entry) -> str:
     """The value with its 95 % half-width and its unit."""
-    spread = f" ± {1.96 * entry.stderr:.2g}" if entry.stderr else ""
+    spread = f" ± {HALF_WIDTH_95 * entry.stderr:.2g}" if entry.stderr else ""
     return f"{entry.value:.6g}{spread}{entry.unit and ' ' + entry.unit}"
 
 
@@ -159,13 +155,22 @@ def claimed(entry: Entry) -> str:
 
 
 def line(entry: Entry) -> str:
-    """The entry on one line, for those who see no HTML."""
+    """The entry on one line, for readers without HTML."""
     return f"{entry.id}: {measured(entry)}, expected {interval(entry)} — thesis {entry.verdict}"
 
 
 def box(entry: Entry) -> str:
-    """The box that a reader sees. Its colors come from book.css; without it, it stays readable."""
-    text = {name: html.escape(value) for name, value in _shown(entry).items()}
+    """The box in HTML. Its colors come from book.css; it is readable without."""
+    shown = {
+        "id": entry.id,
+        "thesis": entry.thesis,
+        "says": entry.says,
+        "value": measured(entry),
+        "interval": interval(entry),
+        "claimed": claimed(entry),
+        "correction": entry.correction,
+    }
+    text = {name: html.escape(value) for name, value in shown.items()}
     fix = (
         f'<div class="ledger-fix"><b>Corrected:</b> {text["correction"]}</div>'
         if entry.correction
@@ -183,55 +188,36 @@ def box(entry: Entry) -> str:
     )
 
 
-def _shown(entry: Entry) -> dict[str, str]:
-    return {
-        "id": entry.id,
-        "thesis": entry.thesis,
-        "says": entry.says,
-        "value": measured(entry),
-        "interval": interval(entry),
-        "claimed": claimed(entry),
-        "correction": entry.correction,
-    }
-
-
-def _tolerance(
-    id: str,
-    value: Estimate,
-    low: float | None,
-    high: float | None,
-    exact: float | None,
-    above: float | None,
-    below: float | None,
-    sigmas: float,
-) -> tuple[float | None, float | None]:
-    """The interval of a check on an Estimate, its tolerance counted in standard errors."""
+def _in_sigmas(id: str, value: Estimate, sigmas: float, low, high, exact, above, below) -> tuple:
+    """(low, high) of a check on an Estimate, whose tolerance is counted in standard errors."""
     if not isinstance(value.value, float):
         raise ValueError(f"ledger entry {id!r}: {value} is an array, check one entry at a time")
-    if exact is None and above is None and below is None:
-        return low, high
-    for bounds in ((low, above, exact), (high, below, exact)):
-        if sum(bound is not None for bound in bounds) > 1:
-            raise ValueError(f"ledger entry {id!r}: exact, above, below, low, high: one per side")
-    if not (value.stderr > 0 and sigmas > 0):
+    slack = sigmas * value.stderr
+    if not (slack > 0 or exact is above is below is None):
         raise ValueError(
             f"ledger entry {id!r}: {sigmas} standard errors of {value.stderr} are no tolerance"
         )
-    slack = sigmas * value.stderr
-    if exact is not None:
-        return exact - slack, exact + slack
-    return (
-        low if above is None else above + slack,
-        high if below is None else below - slack,
-    )
+    found = []
+    for bounds in (
+        ((low, 0), (exact, -slack), (above, slack)),
+        ((high, 0), (exact, slack), (below, -slack)),
+    ):
+        side = [bound + shift for bound, shift in bounds if bound is not None]
+        if len(side) > 1:
+            raise ValueError(f"ledger entry {id!r}: exact, above, below, low, high: one per side")
+        found.append(side[0] if side else None)
+    return tuple(found)
+
+
+def _finite(id: str, value: Real | None) -> float | None:
+    """As a plain float, since JSON takes no others."""
+    if value is not None and not math.isfinite(value := float(value)):
+        raise ValueError(f"ledger entry {id!r}: {value} is not a finite number; leave it out")
+    return value
 
 
 def _bounds(id: str, low: Real | None, high: Real | None) -> tuple[float | None, float | None]:
-    """Both as plain floats (JSON takes no others), refused where they bound nothing."""
-    low, high = (None if bound is None else float(bound) for bound in (low, high))
-    for bound in (low, high):
-        if bound is not None and not math.isfinite(bound):
-            raise ValueError(f"ledger entry {id!r}: {bound} is no finite number; leave it out")
+    low, high = _finite(id, low), _finite(id, high)
     if low is not None and high is not None and low > high:
         raise ValueError(f"ledger entry {id!r}: low = {low:g} is above high = {high:g}")
     return low, high
@@ -254,7 +240,7 @@ def _verdict(value, low, high, claim, correction) -> str:
 
 
 def _display(entry: Entry) -> None:
-    """Show the box in a notebook; outside one (tests, scripts) stay silent."""
+    """Show the box in a notebook; do nothing outside of one (tests, scripts)."""
     from IPython import get_ipython
     from IPython.display import display
 

@@ -1,7 +1,7 @@
-"""From decoder output to log p(x|z): what the last layer of a decoder means.
+"""From decoder output to log p(x|z): how the output of the last layer is interpreted.
 
-A likelihood turns the raw output `out` of the decoder, (..., B, D), into the log
-probability of the data x, (B, D), summed over the D pixels: (..., B), in nats.
+A likelihood maps the raw decoder output `out`, (..., B, D), and the data x, (B, D), to the log
+probability of x summed over the D pixels: (..., B), in nats.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vaelib.gaussian import LOG_2PI
 
 @runtime_checkable
 class Likelihood(Protocol):
-    unit_range: ClassVar[bool]  # whether x has to lie in [0, 1]
+    unit_range: ClassVar[bool]  # whether x must lie in [0, 1]
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor: ...
 
@@ -30,15 +30,15 @@ class Likelihood(Protocol):
 class Bernoulli:
     """p(x|z) = prod_d p_d^x_d (1 - p_d)^(1 - x_d), with `out` the logits of p.
 
-    For gray values 0 < x < 1 this is the thesis's cross-entropy (listing B.2). It is then
-    a score and not a normalized density: it cannot reach 0 even for a perfect
-    reconstruction. Binarize x, or name the number for what it is.
+    For gray values 0 < x < 1 this is the thesis's cross-entropy (listing B.2), which is not a
+    normalized density: it stays below 0 even for a perfect reconstruction. Binarize x, or report
+    the number as a cross-entropy.
     """
 
     unit_range: ClassVar[bool] = True
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
-        """(..., B, D), (B, D) -> (..., B). From logits: finite where a sigmoid rounds to 0 or 1."""
+        """(..., B, D), (B, D) -> (..., B); finite also where sigmoid(out) rounds to 0 or 1."""
         out, x = torch.broadcast_tensors(out, x)
         return -F.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
 
@@ -48,7 +48,7 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """p(x|z) = N(x; out, sigma_x^2 I): a normalized density, above 1 where sigma_x < 0.399."""
+    """p(x|z) = N(x; out, sigma_x^2 I), a normalized density; it exceeds 1 if sigma_x < 0.399."""
 
     unit_range: ClassVar[bool] = False
     sigma_x: float = 1.0
@@ -67,10 +67,10 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class ScaledGaussian:
-    """A Gaussian whose decoder also says the noise: `out` (..., B, D + 1) ends in log sigma_x.
+    """A Gaussian with learned noise: the last entry of `out` (..., B, D + 1) is log sigma_x.
 
-    With sigma_x learned, its best value is the root of the mean squared error, and the weight
-    between log p(x|z) and KL is no longer set by hand: the sigma-VAE of Rybkin et al. (2021).
+    The optimal sigma_x is the root mean squared error, so that the weight between log p(x|z) and
+    KL is not set by hand: the sigma-VAE of Rybkin et al. (2021).
     """
 
     unit_range: ClassVar[bool] = False
@@ -86,6 +86,6 @@ class ScaledGaussian:
 
 
 def binarize(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each pixel 1 with probability its gray value: data that a Bernoulli does describe."""
+    """Sample each pixel as Bernoulli, with its gray value as the probability of 1."""
     noise = torch.rand(x.shape, generator=generator, device=generator.device)
     return (noise.to(x.device) < x).to(x.dtype)

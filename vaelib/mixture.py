@@ -3,8 +3,8 @@
 The model: centers mu_k ~ N(0, sigma2 I), labels c_i uniform on 1..K, x_i ~ N(mu_{c_i}, I).
 The approximation: q(mu_k) = N(m_k, s2_k I) and q(c_i = k) = resp[i, k], all independent.
 
-`responsibilities`, `update` and `elbo_terms` are the equations, written to be read. `fit` runs
-them fused into one pass over the data. ELBOs are in nats for the whole data set. Arrays:
+`responsibilities`, `update` and `elbo_terms` are the equations, written for readability; `fit`
+fuses them into one pass over the data. ELBOs are in nats for the whole data set. Arrays:
 x (N, D), m (K, D), s2 (K,), resp (N, K).
 """
 
@@ -21,15 +21,15 @@ from scipy.special import softmax, xlogy
 
 LOG_2PI = math.log(2 * math.pi)
 START_S2 = 10.0  # variance of q(mu_k) before the first sweep, as in listing A.1
-CHUNK_BYTES = 2**20  # the working memory of a sweep: small enough to stay in the cache
-# Weights below exp(-300) of the largest change no sum, but below exp(-700) they would be
-# subnormal numbers, with which arithmetic is up to forty times slower.
+CHUNK_BYTES = 2**20  # working memory of a sweep: small enough to stay in the cache
+# Weights below exp(-300) times the largest do not change a sum; below exp(-700) they would be
+# subnormal numbers, on which arithmetic is up to forty times slower.
 LOWEST = -300.0
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """q(mu): means m (K, D) and variances s2 (K,). The best q(c) follows from them."""
+    """q(mu): means m (K, D) and variances s2 (K,). The optimal q(c) follows from them."""
 
     m: np.ndarray
     s2: np.ndarray
@@ -39,13 +39,13 @@ class Posterior:
         if m.ndim != 2 or s2.shape != m.shape[:1] or m.size == 0:
             raise ValueError(f"m must be (K, D) and s2 (K,), got {m.shape} and {s2.shape}")
         if not (np.isfinite(m).all() and np.isfinite(s2).all() and (s2 > 0).all()):
-            raise ValueError("m must be finite and s2 finite and above 0")
+            raise ValueError("m must be finite, s2 finite and above 0")
         object.__setattr__(self, "m", m)
         object.__setattr__(self, "s2", s2)
 
 
 class Fit(NamedTuple):
-    """A run of CAVI: its last posterior, and ELBO and centers after 0, 1, ..., T sweeps."""
+    """A run of CAVI: the final q(mu), and ELBO and centers after 0, 1, ..., T sweeps."""
 
     posterior: Posterior
     elbos: np.ndarray  # (T + 1,)
@@ -54,21 +54,22 @@ class Fit(NamedTuple):
 
     @property
     def elbo(self) -> float:
-        """The ELBO of the last posterior with its best responsibilities, nats."""
+        """The ELBO of the final q(mu) with its optimal responsibilities, nats."""
         return float(self.elbos[-1])
 
 
 class Basin(NamedTuple):
-    """The runs that ended at one optimum, whatever they call its components."""
+    """The runs that reached the same optimum, up to a permutation of the labels."""
 
     best: Fit
     runs: list[int]
 
 
 def responsibilities(x: np.ndarray, posterior: Posterior) -> np.ndarray:
-    """The best q(c) for this q(mu): resp (N, K), each row a distribution (Cor. 2.1).
+    """The optimal q(c) for this q(mu): resp (N, K), each row a distribution (Cor. 2.1).
 
-    Proportional to exp(-|x_i - m_k|^2 / 2 - D s2_k / 2), in log space: far points are fine.
+    Proportional to exp(-|x_i - m_k|^2 / 2 - D s2_k / 2), computed in log space so that points
+    far from every center do not underflow.
     """
     x = points(x, posterior)
     squares = ((x[:, None] - posterior.m) ** 2).sum(-1)
@@ -76,7 +77,7 @@ def responsibilities(x: np.ndarray, posterior: Posterior) -> np.ndarray:
 
 
 def update(x: np.ndarray, resp: np.ndarray, *, sigma2: float = 1.0) -> Posterior:
-    """The best q(mu) for this q(c) (thesis 2.4): sums shrunk toward the origin by the prior."""
+    """The optimal q(mu) for this q(c) (thesis 2.4): cluster means shrunk toward the prior's 0."""
     s2 = 1 / (1 / positive(sigma2) + resp.sum(0))
     return Posterior(s2[:, None] * (resp.T @ points(x)), s2)
 
@@ -101,14 +102,13 @@ def elbo_terms(
 def elbo(
     x: np.ndarray, posterior: Posterior, resp: np.ndarray | None = None, *, sigma2: float = 1.0
 ) -> float:
-    """The ELBO in nats; with the best responsibilities where none are given."""
-    if resp is None:
-        resp = responsibilities(x, posterior)
+    """The ELBO in nats; resp defaults to the optimal responsibilities for this q(mu)."""
+    resp = responsibilities(x, posterior) if resp is None else resp
     return sum(elbo_terms(x, posterior, resp, sigma2=sigma2).values())
 
 
 def random_start(rng: np.random.Generator, n_components: int, dim: int) -> Posterior:
-    """A start as in listing A.1: centers from N(0, 4 I), the same wide s2 for all."""
+    """An initial q(mu) as in listing A.1: m from N(0, 4 I), s2 = 10 for every component."""
     if n_components < 1:
         raise ValueError(f"n_components must be at least 1, got {n_components}")
     return Posterior(2 * rng.standard_normal((n_components, dim)), np.full(n_components, START_S2))
@@ -124,16 +124,16 @@ def fit(
     max_iter: int = 1000,
     tol: float = 1e-12,
 ) -> Fit:
-    """Algorithm 1 for the mixture: sweep until a sweep gains at most tol * |ELBO|.
+    """Algorithm 1 for the mixture: sweep until a sweep raises the ELBO by at most tol * |ELBO|.
 
     Starts from `init` or from `random_start(rng, ...)`; tol < 0 runs all max_iter sweeps.
-    Raises ValueError for data that are no finite (N, D), sigma2 <= 0, n_components < 1, or a
-    start of another shape.
+    Raises ValueError unless x is a finite (N, D) array, sigma2 > 0, n_components >= 1, and
+    exactly one of rng and init is given, with init of the right shape.
     """
     x, _ = points(x), positive(sigma2)
     start = init if rng is None else random_start(rng, n_components, x.shape[1])
     if start is None or (init is not None and rng is not None):
-        raise ValueError("give a generator rng or a start init, one of the two")
+        raise ValueError("give a generator rng or a start init: exactly one of the two")
     if start.m.shape != (n_components, x.shape[1]):
         raise ValueError(f"init.m must be ({n_components}, {x.shape[1]}), got {start.m.shape}")
     data, elbos, path = _Centered(x), [], []
@@ -146,29 +146,29 @@ def fit(
         if converged or len(elbos) > max_iter:
             break
         s2 = 1 / (1 / sigma2 + counts)
-        # The same centers from the origin (of the prior) and from the mean of the data (below):
-        # twice, so that neither form subtracts large numbers.
+        # The centers relative to the prior's origin and, below, to the mean of the data: kept
+        # in both forms, since converting one to the other subtracts large numbers.
         m = s2[:, None] * (sums + counts[:, None] * data.center)
         shifted = s2[:, None] * (sums - data.center / sigma2)
     return Fit(Posterior(m, s2), np.array(elbos), np.array(path), bool(converged))
 
 
 class _Centered:
-    """The data around their mean, a column for each point, below a row of ones."""
+    """The centered data, one column per point, under a row of ones."""
 
     def __init__(self, x: np.ndarray):
         self.center = x.mean(0)
         self.rows = np.vstack([np.ones(len(x)), (x - self.center).T])
         half_squares = 0.5 * (self.rows[1:] ** 2).sum(0)
-        # m'x - |m|^2/2 loses the digits that |x|^2/2 has in excess; then take the differences.
+        # m'x - |m|^2 / 2 cancels digits where |x|^2 / 2 is large; distances do not.
         self.wide = half_squares.max() > 1e5
         self.constant = -0.5 * x.size * LOG_2PI - (0 if self.wide else half_squares.sum())
 
     def sweep(self, m: np.ndarray, s2: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """counts (K,) and sums (K, D) of the points by responsibility, and their log normalizer.
+        """Counts (K,) and sums (K, D) weighted by responsibility, and the log normalizer.
 
-        m is relative to the center. The responsibilities of a chunk are used and forgotten. The
-        log normalizer, E log p(x, c | mu) plus the entropy of q(c), gives the ELBO for free.
+        m is relative to the center. Responsibilities exist for one chunk at a time. The log
+        normalizer is E log p(x, c | mu) plus the entropy of q(c): the ELBO needs no second pass.
         """
         k, d = m.shape
         weights = np.empty((k, d + 1))
@@ -188,7 +188,7 @@ class _Centered:
 
 
 def _exp_in_place(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """logits (K, B) become exp(logits - top); returns top and the sums over K, both (B,)."""
+    """Overwrite logits (K, B) with exp(logits - top); return top and the sums over K, (B,)."""
     top = logits.max(0)
     np.maximum(logits, top + LOWEST, out=logits)
     logits -= top
@@ -204,26 +204,24 @@ def restarts(
 
 
 def relabel(posterior: Posterior, m: np.ndarray) -> Posterior:
-    """The same posterior with its components renamed to lie closest to the centers m (K, D)."""
+    """The posterior with its labels permuted to match the centers m (K, D) as well as possible."""
     _, order = linear_sum_assignment(cdist(m, posterior.m))
     return Posterior(posterior.m[order], posterior.s2[order])
 
 
 def basins(fits: list[Fit], *, tol: float = 0.05) -> list[Basin]:
-    """Runs by where they ended, best first: ELBOs (nats) and matched centers closer than tol."""
+    """Runs grouped by optimum, best first: ELBOs (nats) and matched centers agree within tol."""
     found: list[Basin] = []
     for i, run in sorted(enumerate(fits), key=lambda pair: -pair[1].elbo):
-        home = next((basin for basin in found if _same_optimum(basin.best, run, tol)), None)
-        if home is None:
-            found.append(Basin(run, [i]))
+        for basin in found:
+            m = basin.best.posterior.m
+            apart = np.abs(relabel(run.posterior, m).m - m).max()
+            if abs(basin.best.elbo - run.elbo) < tol and apart < tol:
+                basin.runs.append(i)
+                break
         else:
-            home.runs.append(i)
+            found.append(Basin(run, [i]))
     return found
-
-
-def _same_optimum(a: Fit, b: Fit, tol: float) -> bool:
-    m = a.posterior.m
-    return abs(a.elbo - b.elbo) < tol and np.abs(relabel(b.posterior, m).m - m).max() < tol
 
 
 def _kl_to_prior(m: np.ndarray, s2: np.ndarray, sigma2: float) -> float:
@@ -233,19 +231,19 @@ def _kl_to_prior(m: np.ndarray, s2: np.ndarray, sigma2: float) -> float:
 
 
 def points(x: np.ndarray, posterior: Posterior | None = None) -> np.ndarray:
-    """x as floats; ValueError unless it is a finite (N, D) that fits the posterior."""
+    """x as floats; raises ValueError unless it is a finite (N, D) that fits the posterior."""
     x = np.asarray(x, float)
     if x.ndim != 2 or x.size == 0:
         raise ValueError(f"x must be (N, D) with N and D at least 1, got shape {x.shape}")
     if not np.abs(x).max() < 1e150:
-        raise ValueError("x must be finite, and below 1e150 so that its squares are finite too")
+        raise ValueError("x must be finite and below 1e150, so that squares are finite too")
     if posterior is not None and posterior.m.shape[1] != x.shape[1]:
         raise ValueError(f"x has {x.shape[1]} columns, the centers have {posterior.m.shape[1]}")
     return x
 
 
 def positive(sigma2: float) -> float:
-    """sigma2 itself; ValueError unless it is above 0 and finite."""
+    """sigma2 itself; raises ValueError unless it is positive and finite."""
     if not 0 < sigma2 < math.inf:
-        raise ValueError(f"sigma2 must be above 0 and finite, got {sigma2}")
+        raise ValueError(f"sigma2 must be positive and finite, got {sigma2}")
     return sigma2

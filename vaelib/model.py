@@ -1,4 +1,4 @@
-"""The networks: maps only, no loss, no sampling (thesis 4.1, listing B.1)."""
+"""The networks: maps only, without loss or sampling (thesis 4.1, listing B.1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vaelib.gaussian import Diagonal, FullCovariance, chol_factor
 
 
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of the given sizes with a ReLU between two of them, none after the last."""
+    """Linear layers of the given sizes, ReLU between consecutive ones and none after the last."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
@@ -22,10 +22,11 @@ def mlp(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class Waves(nn.Module):
-    """z (..., M) -> z and the sines and cosines of 2^k pi/2 z, k < n_waves: (..., M (1 + 2 n)).
+    """z (..., M) -> z with sin and cos of 2^k pi/2 z, k < n_waves: (..., M (1 + 2 n_waves)).
 
-    A network of few layers bends a plane slowly; with waves of 4, 2, 1, ... units to look at
-    it can change within a short way. No parameters.
+    Fourier features of wavelength 4, 2, 1, ...: a shallow ReLU network learns functions that
+    vary quickly in z only slowly, and with these features it learns them faster (Tancik et al.,
+    2020). No parameters.
     """
 
     def __init__(self, n_waves: int):
@@ -41,14 +42,13 @@ class Waves(nn.Module):
 class VAE(nn.Module):
     """Encoder x -> q(z|x), decoder z -> parameters of p(x|z).
 
-    `hidden` lists the encoder's hidden widths; the decoder mirrors them. The thesis's MNIST
-    model is VAE(784, (512, 256), 2): 1.07 million parameters. q(z|x) is `Diagonal`, or
-    `FullCovariance` on request: M (M - 1) / 2 more outputs, the entries below the diagonal
-    of its triangular factor (thesis 4.2). The first weights are drawn with `generator`, a
-    CPU one; with torch's global one when it is left out.
-
-    Beyond the thesis: a decoder with widths of its own, from latent to data, and one that sees
-    z through `n_waves` octaves of `Waves`.
+    hidden           widths of the encoder's hidden layers; the decoder mirrors them. The thesis's
+                     MNIST model is VAE(784, (512, 256), 2), with 1.07 million parameters
+    generator        on the CPU, draws the initial weights; torch's global one if None
+    full_covariance  q(z|x) is `FullCovariance` instead of `Diagonal`: the encoder has
+                     M (M - 1) / 2 more outputs, the entries below the diagonal (thesis 4.2)
+    decoder_hidden   widths of the decoder's hidden layers where they differ (not in the thesis)
+    n_waves          number of octaves of `Waves` that the decoder's input gets (not in the thesis)
     """
 
     def __init__(
@@ -89,18 +89,19 @@ class VAE(nn.Module):
         return Diagonal(mu, logvar)
 
     def decode(self, z: Tensor) -> Tensor:
-        """(..., M) -> the raw output (..., D): logits or means, as the likelihood reads them."""
+        """(..., M) -> the raw output (..., D): logits or means, depending on the likelihood."""
         return self.decoder(z)
 
 
 class ConvVAE(nn.Module):
-    """A convolutional VAE for images of `shape` (C, H, W), flat outside as (B, C H W).
+    """A convolutional VAE for images of `shape` (C, H, W), passed flat as (B, C H W).
 
-    Each entry of `channels` halves the sides on the way in, and doubles them on the way out;
-    a linear layer between the last of them and the latent space, as in a `VAE`. The decoder
-    gives the mean image, and behind its D values log sigma_x where it learns the noise of the
-    pixels, one number for all of them: `likelihood.ScaledGaussian` reads both.
-    Raises ValueError for sides that cannot be halved so often.
+    The encoder halves height and width once per entry of `channels`, the decoder doubles them
+    again; linear layers connect the smallest feature maps and the latent space. With
+    learn_sigma the decoder appends log sigma_x, one number for all pixels, to the D values of
+    the mean image, as `likelihood.ScaledGaussian` expects.
+
+    Raises ValueError if height or width is not divisible by 2 per entry of `channels`.
     """
 
     def __init__(
@@ -117,9 +118,9 @@ class ConvVAE(nn.Module):
         factor = 2 ** len(channels)
         if not channels or height % factor or width % factor:
             raise ValueError(
-                f"images of {height} x {width} cannot be halved once for each of "
-                f"{len(channels)} entries of channels: expected one or more of them, and sides "
-                f"that are multiples of {factor}"
+                f"images of {height} x {width} cannot be halved once per entry of channels "
+                f"({len(channels)}): expected one or more entries, and sides that are multiples "
+                f"of {factor}"
             )
         self.shape, self.channels, self.latent_dim = tuple(shape), tuple(channels), latent_dim
         self.data_dim, self.learn_sigma = math.prod(shape), learn_sigma
@@ -152,7 +153,7 @@ class ConvVAE(nn.Module):
         return Diagonal(*self.encoder(images).chunk(2, dim=-1))
 
     def decode(self, z: Tensor) -> Tensor:
-        """(..., M) -> the mean image (..., D); (..., D + 1) with log sigma_x at the end."""
+        """(..., M) -> the mean image (..., D), or (..., D + 1) with log sigma_x at the end."""
         inner = self.unfold(z.reshape(-1, self.latent_dim))
         out = self.decoder(inner.contiguous(memory_format=torch.channels_last)).flatten(1)
         out = out.reshape(*z.shape[:-1], self.data_dim)
@@ -161,20 +162,20 @@ class ConvVAE(nn.Module):
         return torch.cat([out, self.log_sigma.expand(*out.shape[:-1], 1)], dim=-1)
 
 
-Network = VAE | ConvVAE  # what objectives, training and measures take
+Network = VAE | ConvVAE  # accepted by objectives, training and measures
 
 
 def _check_width(x: Tensor, data_dim: int) -> None:
     if x.shape[-1] != data_dim:
         raise ValueError(
             f"the encoder got x of shape {tuple(x.shape)}, expected (..., {data_dim}): "
-            "flatten the images first."
+            "flatten the images first"
         )
 
 
 @contextmanager
 def _drawing_from(generator: torch.Generator | None) -> Iterator[None]:
-    """torch's layers draw their weights from the global generator: lend it another seed."""
+    """Seed torch's global generator, from which layers draw their weights, for this block only."""
     if generator is None:
         yield
         return

@@ -1,6 +1,6 @@
-"""The ELBO, its importance-weighted relatives and the schedules of beta (thesis 4.2, 5.0).
+"""The ELBO, importance-weighted bounds and schedules of beta (thesis 4.2, 5.0).
 
-Per-example terms first, (B,) in nats; the mean over the batch comes last and elsewhere.
+Everything here is per example, (B,) in nats; the caller averages over the batch.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Elbo:
     kl: Tensor
 
     def value(self, beta: float = 1.0) -> Tensor:
-        """log_lik - beta * kl. beta = 1 is THE ELBO; only beta >= 1 keeps it a lower bound."""
+        """log_lik - beta * kl. beta = 1 is the ELBO; only for beta >= 1 is it a lower bound."""
         return self.log_lik - beta * self.kl
 
 
 def elbo(
     model: Network, lik: Likelihood, x: Tensor, eps: Tensor, seen: Tensor | None = None
 ) -> Elbo:
-    """Estimator B (thesis eq. 4.5): KL in closed form, E_q log p(x|z) by L samples.
+    """Estimator B (thesis eq. 4.5): KL in closed form, E_q log p(x|z) from L samples.
 
-    x (B, D), eps (L, B, M) standard noise. Returns per-example terms, (B,) each. The encoder
-    may be given something else than x: `seen` (B, D), a spoiled x. Whatever q it makes of it,
-    the terms are those of a lower bound of log p(x).
+    x (B, D), eps (L, B, M) standard noise; returns the terms, (B,) each. If `seen` (B, D) is
+    given, e.g. a corrupted x, it is encoded in place of x. The bound on log p(x) holds for any
+    q(z), and so for this one.
     """
     q = model.encode(x if seen is None else seen)
     log_px_z = lik.log_prob(model.decode(q.sample(eps)), x)  # (L, B)
@@ -44,7 +44,7 @@ def elbo(
 
 
 def log_weights(model: Network, lik: Likelihood, x: Tensor, eps: Tensor) -> Tensor:
-    """log p(x, z) - log q(z|x) at z = g(eps, x): (L, B) nats; mean over L: estimator A (4.4)."""
+    """log p(x, z) - log q(z|x) at z = g(eps, x), (L, B) nats. Their mean: estimator A (4.4)."""
     q = model.encode(x)
     z = q.sample(eps)  # (L, B, M)
     log_px_z = lik.log_prob(model.decode(z), x)
@@ -54,7 +54,7 @@ def log_weights(model: Network, lik: Likelihood, x: Tensor, eps: Tensor) -> Tens
 def importance_bound(log_w: Tensor) -> Tensor:
     """log (1/L) sum_l w_l from log weights (L, B) -> (B,): the bound of Burda et al. (2016).
 
-    L = 1 is the ELBO; the bound rises with L, in expectation, towards log p(x).
+    L = 1 is the ELBO; in expectation the bound increases with L toward log p(x).
     """
     return torch.logsumexp(log_w, dim=0) - math.log(log_w.shape[0])
 
@@ -65,5 +65,5 @@ def constant(beta: float) -> Callable[[int, int], float]:
 
 
 def linear_to(beta_max: float) -> Callable[[int, int], float]:
-    """The thesis's ramp (listing B.2): 1/E in epoch 0, then e/E * beta_max in epoch e of E."""
+    """The thesis's ramp (listing B.2): 1/E in epoch 0, then beta_max * e/E in epoch e of E."""
     return lambda epoch, epochs: (epoch * beta_max if epoch else 1.0) / epochs
