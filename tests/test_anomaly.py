@@ -1,4 +1,4 @@
-"""Scores of anomaly: by hand on planted residuals, by formula for a linear-Gaussian model."""
+"""Anomaly scores against values by hand and the closed form of a linear-Gaussian model."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def gen(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_residual_is_that_of_the_decoded_mean():
+def test_the_residual_is_relative_to_the_decoded_mean():
     exact = LinearGaussian.make()
     x = exact.draw(7)
     found = anomaly.residual(exact.model, exact.lik, x)
@@ -24,7 +24,7 @@ def test_the_residual_is_that_of_the_decoded_mean():
     torch.testing.assert_close(found, (x - mu @ exact.w.T - exact.b).detach())
 
 
-def test_smoothing_is_a_mean_over_the_neighbors_there_are():
+def test_smoothing_averages_the_neighbors_inside_the_image():
     image = torch.zeros(1, SIDE * SIDE)
     image[0, 0] = 1
     found = anomaly.smoothed(image, SIDE, width=3).view(SIDE, SIDE)
@@ -42,7 +42,7 @@ def test_the_largest_values_are_averaged():
     assert anomaly.top_mean(maps[:, :10], 0.01).tolist() == [9, 9], "one pixel at least"
 
 
-def test_contrast_moves_the_error_and_not_the_relative_scores():
+def test_contrast_changes_the_error_but_not_the_relative_scores():
     x = 0.2 + 0.4 * torch.rand(5, SIDE * SIDE, generator=gen())
     rest = 0.1 * torch.randn(5, SIDE * SIDE, generator=gen(1))
     one = anomaly.error_scores(rest, x, SIDE)
@@ -67,7 +67,7 @@ def test_errors_in_the_background_do_not_count_as_tissue():
     assert found.item() == pytest.approx(0.01 / variance, rel=1e-4)
 
 
-def test_a_patch_counts_more_than_grains_of_the_same_error():
+def test_a_patch_scores_higher_than_noise_of_the_same_error():
     patch = torch.zeros(1, SIDE * SIDE)
     patch.view(SIDE, SIDE)[2:6, 2:6] = 0.5
     signs = torch.ones(SIDE, SIDE)
@@ -79,7 +79,7 @@ def test_a_patch_counts_more_than_grains_of_the_same_error():
     assert one["largest errors"].item() > 2 * two["largest errors"].item()
 
 
-def test_all_scores_of_a_model():
+def test_all_scores_are_finite_and_the_mahalanobis_distance_is_the_formula():
     model, pixels = rough_model(data_dim=SIDE * SIDE), gray_images(40, data_dim=SIDE * SIDE)
     lik = Bernoulli()
     healthy = anomaly.learn(model, lik, pixels, SIDE)
@@ -100,8 +100,8 @@ def _shrunk(mu):
     return ledoit_wolf(mu.numpy())[0]
 
 
-def test_what_is_usual_where_is_divided_out():
-    """A pixel that is always wrong by much is no news: the same error elsewhere is."""
+def test_the_relative_error_divides_by_the_healthy_error_of_each_pixel():
+    """An error counts less at a pixel that healthy images reconstruct badly."""
     model, lik = rough_model(data_dim=SIDE * SIDE), Bernoulli()
     pixels = gray_images(60, data_dim=SIDE * SIDE)
     healthy = anomaly.learn(model, lik, pixels, SIDE)

@@ -1,4 +1,4 @@
-"""AUROC, average precision, Dice and their errors: by enumeration, by hand, and turned round."""
+"""AUROC, average precision, Dice and their standard errors against enumeration and formulas."""
 
 import itertools
 import math
@@ -22,14 +22,14 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_auroc_is_the_share_of_pairs_in_order_with_ties_half():
+def test_auroc_is_the_share_of_ordered_pairs_with_ties_counted_half():
     healthy, ill = rng().integers(6, size=40), rng(1).integers(2, 9, size=30)
     pairs = [(b > a) + (a == b) / 2 for a, b in itertools.product(healthy, ill)]
     assert auroc(healthy, ill) == pytest.approx(np.mean(pairs), abs=1e-12)
     assert any(a == b for a, b in itertools.product(healthy, ill)), "no tie was tried"
 
 
-def test_a_score_turned_round_has_the_rest():
+def test_a_negated_score_has_one_minus_the_auroc():
     healthy, ill = rng().normal(size=50), rng(1).normal(1, size=40)
     assert auroc(-healthy, -ill) == pytest.approx(1 - auroc(healthy, ill))
     assert auroc(ill, healthy) == pytest.approx(1 - auroc(healthy, ill))
@@ -37,7 +37,7 @@ def test_a_score_turned_round_has_the_rest():
     assert auroc(np.ones(4), np.ones(5)) == 0.5
 
 
-def test_two_normals_have_the_area_of_the_formula():
+def test_auroc_of_two_normals_is_the_closed_form():
     # AUROC = Phi(d / sqrt 2); Hanley and McNeil (1982) give its standard error
     n, d = 20_000, 1.0
     area = 0.5 * (1 + math.erf(d / 2))
@@ -98,7 +98,7 @@ def test_the_best_threshold_finds_a_lesion_that_stands_out():
         best_threshold(maps, np.zeros_like(masks))
 
 
-def test_pixels_are_judged_within_their_image_and_inside_the_head():
+def test_pixels_are_compared_within_their_image_and_inside_the_head():
     maps = np.array([[9.0, 1.0, 2.0, 3.0], [0.0, 5.0, 5.0, 5.0], [1.0, 2.0, 3.0, 4.0]])
     masks = np.array([[False, False, False, True], [False, True, False, False], [False] * 4])
     inside = np.array([[False, True, True, True]] * 3)
@@ -107,7 +107,7 @@ def test_pixels_are_judged_within_their_image_and_inside_the_head():
     assert np.isnan(found[2])
 
 
-def test_depth_counts_pixels_from_the_edge():
+def test_depth_is_the_distance_from_the_edge_in_pixels():
     inside = np.zeros((1, 7, 7), bool)
     inside[0, 1:6, 1:6] = True
     found = depth(inside.reshape(1, 49), 7).reshape(7, 7)

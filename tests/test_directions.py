@@ -1,4 +1,4 @@
-"""Directions of attributes: where codes are linear in them, the truth is known exactly."""
+"""Attribute directions for codes that are linear in the attributes, so the truth is exact."""
 
 import math
 
@@ -24,7 +24,7 @@ def gen(seed=0):
 
 
 def table(n=4000):
-    """Shares as in CelebA: 41.7 % male, 16.5 % bearded, no beard without male; in exact shares."""
+    """Proportions of CelebA: 41.7 % male, 16.5 % bearded, all of the bearded male."""
     male = torch.arange(n) < round(0.417 * n)
     beard = torch.arange(n) < round(0.165 * n)
     return torch.stack([male, beard], 1)
@@ -35,7 +35,7 @@ def codes(attributes, noise=0.0):
     return attributes.float() @ TRUTH + noise * eps
 
 
-def test_a_difference_of_means_carries_along_what_goes_with_the_attribute():
+def test_a_difference_of_means_includes_correlated_attributes():
     attributes = table()
     found = difference_of_means(codes(attributes), attributes[:, 1])
     # E[male | beard] - E[male | no beard]: erratum 56
@@ -44,7 +44,7 @@ def test_a_difference_of_means_carries_along_what_goes_with_the_attribute():
     torch.testing.assert_close(found, TRUTH[1] + leak * TRUTH[0], atol=1e-3, rtol=0)
 
 
-def test_a_regression_on_all_attributes_tells_them_apart():
+def test_a_regression_on_all_attributes_separates_them():
     attributes = table()
     torch.testing.assert_close(regression(codes(attributes), attributes), TRUTH)
     noisy = regression(codes(attributes, noise=1.0), attributes)
@@ -55,13 +55,13 @@ def test_a_regression_on_all_attributes_tells_them_apart():
     assert (means - TRUTH[1]).abs().max() > 6 * error.max(), "the test has no power"
 
 
-def test_attributes_that_follow_from_each_other_are_refused():
+def test_linearly_dependent_attributes_are_refused():
     attributes = table()
     with pytest.raises(DataError, match=r"3 columns .* rank 2"):
         regression(codes(attributes), torch.stack([attributes[:, 0], ~attributes[:, 0]], 1))
 
 
-def test_a_probe_of_two_round_clouds_points_from_one_to_the_other():
+def test_a_probe_of_two_spherical_clusters_points_from_one_to_the_other():
     n = 4000
     has = torch.arange(n) % 2 == 0
     apart = torch.tensor([1.2, 0.0, -0.9])
@@ -75,8 +75,8 @@ def test_a_probe_of_two_round_clouds_points_from_one_to_the_other():
     torch.testing.assert_close(found.norm(), gap, rtol=1e-4, atol=1e-4)
 
 
-def test_a_probe_ignores_what_only_goes_along():
-    """Given the cause, the follower tells nothing: a probe sees that, the means don't."""
+def test_a_probe_follows_a_correlated_attribute_less_than_the_means_do():
+    """The correlated attribute adds no information, so a probe weights it less."""
     attributes = table()
     mu = codes(attributes, noise=0.3)
     beard = attributes[:, 1]
@@ -92,7 +92,7 @@ def test_an_empty_class_is_refused(has):
         difference_of_means(torch.zeros(5, 2), has)
 
 
-def test_edits_add_up_by_name():
+def test_edits_by_name_are_additive():
     directions = {"smile": TRUTH[0], "glasses": TRUTH[1]}
     z = torch.randn(4, 2, 3, generator=gen())
     found = shift(z, directions, {"glasses": 3.5, "smile": -1.0})
@@ -113,14 +113,14 @@ def test_leakage_is_in_units_of_the_spread_with_its_error():
     assert found["target"][1] == pytest.approx(math.sqrt(4 / 3) / 2 / 2)
 
 
-def test_the_strength_for_an_effect():
+def test_strength_for_finds_the_target_or_says_that_it_is_out_of_reach():
     assert strength_for(lambda s: 0.25 * s, 1.0) == pytest.approx(4.0, abs=1e-3)
     with pytest.raises(DataError, match=r"a strength of 6 reaches 1.5, not 5"):
         strength_for(lambda s: 0.25 * s, 5.0)
 
 
-def test_the_strength_is_the_smallest_where_the_score_falls_again():
-    """A picture falls apart far out, and what was reached is lost: bisection alone goes astray."""
+def test_strength_for_finds_the_smallest_strength_of_a_score_that_falls_again():
+    """The score is not monotone, so bisection alone could find another crossing."""
     assert strength_for(lambda s: s * (4 - s), 3.0) == pytest.approx(1.0, abs=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Evaluation held to known evidences: closed forms, other quadratures, counts by hand."""
+"""Measures of a VAE against closed forms, other quadratures and values computed by hand."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_elbo_terms_have_the_value_of_the_closed_form():
     assert one.view(200, 6).std(0).max() < sd
 
 
-def test_results_do_not_depend_on_the_size_of_the_batches():
+def test_results_do_not_depend_on_the_batch_size():
     model, x = rough_model(), gray_images()
     whole, parts = evaluate.encode(model, x), evaluate.encode(model, x, batch_size=7)
     for a, b in zip(whole, parts, strict=True):
@@ -62,13 +62,13 @@ def test_results_do_not_depend_on_the_size_of_the_batches():
     assert log_w.shape == (4, 20)
 
 
-def test_bytes_and_unit_values_are_evaluated_alike():
+def test_bytes_and_floats_give_the_same_result():
     model, bits = rough_model(), torch.randint(0, 256, (5, 9), generator=gen()).to(torch.uint8)
     for a, b in zip(evaluate.encode(model, bits), evaluate.encode(model, bits / 255), strict=True):
         torch.testing.assert_close(a, b)
 
 
-def test_nothing_is_recorded_for_gradients_and_nothing_is_changed():
+def test_no_gradients_are_recorded_and_no_parameter_changes():
     model, x = rough_model(), gray_images()
     before = [p.detach().clone() for p in model.parameters()]
     assert not evaluate.decode(model, LIK, torch.zeros(1, 2)).requires_grad
@@ -93,7 +93,7 @@ def test_mean_and_standard_error():
 
 
 def test_evidence_of_a_decoder_that_ignores_z():
-    """log p(x) is then log p(x | any z), but for the prior outside of the grid."""
+    """log p(x) is then log p(x|z) for any z, up to the prior mass outside the grid."""
     model, x = rough_model(), gray_images()
     with torch.no_grad():
         model.decoder[0].weight.zero_()
@@ -105,8 +105,8 @@ def test_evidence_of_a_decoder_that_ignores_z():
     torch.testing.assert_close(small, expected + inside, atol=1e-4, rtol=0)
 
 
-def test_evidence_is_that_of_another_quadrature():
-    """Simpson's rule in double precision, on the whole plane up to 6 deviations."""
+def test_log_evidence_agrees_with_simpsons_rule():
+    """Simpson's rule in double precision, up to 6 standard deviations of the prior."""
     model, x = rough_model(data_dim=3), gray_images(2, data_dim=3)
     found = evaluate.log_evidence_2d(model, x, side=200, extent=6.0)
     (w1, b1), (w2, b2) = [
@@ -123,19 +123,19 @@ def test_evidence_is_that_of_another_quadrature():
         assert log_px.item() == pytest.approx(math.log(total), abs=1e-4)
 
 
-def test_a_finer_grid_changes_nothing():
+def test_a_finer_grid_gives_the_same_log_evidence():
     model, x = rough_model(), gray_images()
     coarse, fine = (evaluate.log_evidence_2d(model, x, side=side) for side in (80, 160))
     assert (coarse - fine).abs().max() < 1e-3
 
 
-def test_evidence_of_all_black_and_white_images_adds_up_to_one():
+def test_the_evidence_of_all_binary_images_sums_to_one():
     images = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 6)
     total = evaluate.log_evidence_2d(rough_model(6), images, side=80, extent=6.0).exp().sum()
     assert total.item() == pytest.approx(1, abs=1e-4)
 
 
-def test_turning_the_plane_leaves_the_evidence():
+def test_a_rotation_of_the_latent_space_leaves_the_evidence_unchanged():
     model, x = rough_model(), gray_images()
     before = evaluate.log_evidence_2d(model, x, extent=6.0)
     turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
@@ -146,7 +146,7 @@ def test_turning_the_plane_leaves_the_evidence():
     )
 
 
-def test_elbo_and_importance_bounds_lie_below_the_evidence_in_order():
+def test_elbo_and_importance_bounds_are_ordered_below_the_evidence():
     model, x = rough_model(), gray_images()
     log_px = evaluate.log_evidence_2d(model, x, side=120, extent=6.0)
     log_w = evaluate.importance_weights(model, LIK, x, gen(), n_samples=6400)
@@ -162,12 +162,12 @@ def test_elbo_and_importance_bounds_lie_below_the_evidence_in_order():
     assert (means[0] + 6 * errors[0] < log_px).all(), "the order is not seen: the test has no power"
 
 
-def test_a_grid_needs_a_plane():
+def test_a_grid_needs_a_2d_latent_space():
     with pytest.raises(ValueError, match="needs a 2-D latent space, this model has 3"):
         evaluate.log_evidence_2d(VAE(9, (4,), 3), gray_images())
 
 
-def test_the_grid_is_centered_and_z1_runs_fastest():
+def test_the_grid_is_centered_and_z1_varies_fastest():
     z = evaluate.grid_2d(4, 2.0)
     ticks = [-1.5, -0.5, 0.5, 1.5]
     assert z[:4].tolist() == [[t, -1.5] for t in ticks]
@@ -178,7 +178,7 @@ def test_the_grid_is_centered_and_z1_runs_fastest():
 # --- what the codes say ---------------------------------------------------------------------
 
 
-def test_active_units_are_those_whose_mean_moves():
+def test_active_units_are_those_whose_mean_varies():
     mu = torch.stack([torch.zeros(100), 0.05 * torch.randn(100, generator=gen())], dim=1)
     assert evaluate.active_units(mu).tolist() == [False, False]
     mu[:50, 1] += 1
@@ -186,14 +186,14 @@ def test_active_units_are_those_whose_mean_moves():
     assert evaluate.active_units(mu, threshold=0.5).tolist() == [False, False]
 
 
-def test_confusion_of_classes_that_lie_apart_is_a_diagonal():
+def test_separated_classes_have_a_diagonal_confusion_matrix():
     labels = torch.arange(3).repeat_interleave(40)
     z = 10 * labels[:, None] + torch.randn(120, 2, generator=gen())
     votes = evaluate.neighbor_confusion(z[::2], labels[::2], z[1::2], labels[1::2], n_neighbors=5)
     assert (votes == 20 * np.eye(3)).all()
 
 
-def test_confusion_has_the_truth_in_rows():
+def test_rows_of_the_confusion_matrix_are_true_classes():
     # class 1 lies among class 0: all of it is voted 0
     z_train = torch.cat([torch.zeros(9, 2), torch.ones(1, 2)])
     y_train = torch.tensor([0] * 9 + [1])
@@ -205,7 +205,7 @@ def test_confusion_has_the_truth_in_rows():
 # --- errors of images -----------------------------------------------------------------------
 
 
-def test_errors_count_the_chosen_pixels_only():
+def test_squared_errors_count_masked_pixels_only():
     x = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     x_hat = torch.tensor([[0.5, 0.0, 0.0], [0.0, 1.0, 1.0]])
     assert evaluate.squared_errors(x_hat, x).tolist() == pytest.approx([1.25 / 3, 0])
@@ -219,7 +219,7 @@ def test_psnr_of_known_errors():
     assert evaluate.psnr(torch.tensor([0.01, 1.0])).tolist() == pytest.approx([20, 0], abs=1e-5)
 
 
-def test_ssim_of_equal_images_is_one_and_of_flat_ones_the_formula():
+def test_ssim_is_one_for_equal_images_and_the_formula_for_constant_ones():
     x = gray_images(3, 144)
     assert evaluate.ssim(x, x, 12).tolist() == pytest.approx([1] * 3, abs=1e-5)
     a, b = torch.full((1, 144), 0.3), torch.full((1, 144), 0.6)
@@ -228,8 +228,8 @@ def test_ssim_of_equal_images_is_one_and_of_flat_ones_the_formula():
     assert evaluate.ssim(a, b, 12).item() == pytest.approx(exact, abs=1e-4)
 
 
-def test_ssim_window_by_window():
-    """The formula with explicit sums at each place, in double precision."""
+def test_ssim_equals_explicit_sums_over_windows():
+    """The formula with explicit sums at each window position, in double precision."""
     x, y = gray_images(2, 14 * 14).double(), gray_images(2, 14 * 14, seed=6).double()
     ticks = np.arange(11) - 5
     w = np.exp(-(ticks[:, None] ** 2 + ticks**2) / (2 * 1.5**2))
@@ -253,7 +253,7 @@ def test_ssim_window_by_window():
     assert (evaluate.ssim(x, 1 - x, 14) < 0).all(), "a negative has a negative similarity"
 
 
-def test_resampled_means_spread_as_the_standard_error_says_and_keep_the_pairing():
+def test_bootstrap_means_have_the_standard_error_and_stay_paired():
     values = torch.randn(2, 400, generator=gen(3))
     values[1] = values[0] + 0.1
     means = evaluate.resampled_means(values, 2000, gen(4))

@@ -1,4 +1,4 @@
-"""Sliders, judge and the shipped kit: by name, on the right side, unspoiled."""
+"""Sliders, judge and the shipped kit: columns by name, the sign of each slider, intact files."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ def kit():
 
 @pytest.fixture(scope="module")
 def decoded(kit):
-    """Pictures of a code (N, M), as the page shows them."""
+    """Decoded pictures of codes (N, M), as the page shows them."""
     model, _ = pretrained.shipped(kit.model)
     return lambda z: evaluate.decode(model, ScaledGaussian(), z).clamp(0, 1)
 
@@ -40,7 +40,7 @@ def test_sliders_find_their_columns_by_name_and_sign():
     assert found.int().T.tolist() == [[0, 1, 1, 0, 1, 0], [0, 0, 1, 0, 1, 0]]
 
 
-def test_an_unknown_column_is_refused_with_a_near_one():
+def test_an_unknown_column_is_refused_with_a_close_match():
     table = some_faces({"No_Beard": [1, 1, 0, 1, 0, 1], "Smiling": [0, 1, 1, 0, 1, 0]})
     with pytest.raises(data.DataError, match=r"no attribute named 'Male'"):
         faces.labels(table)
@@ -48,8 +48,8 @@ def test_an_unknown_column_is_refused_with_a_near_one():
         faces.labels(table, {"smile": ("Smilling", 1)})
 
 
-def test_every_way_gives_every_direction_of_linear_codes():
-    """Independent attributes and codes linear in them: all three ways find the same line."""
+def test_every_method_finds_the_directions_of_linear_codes():
+    """Independent attributes and codes linear in them: all three methods find the same line."""
     truth = torch.tensor([[1.0, 0.0, 0.5], [0.0, 2.0, 0.0]])
     has = torch.rand(4000, 2, generator=generator(0)) < 0.5
     mu = has.float() @ truth + 0.3 * torch.randn(4000, 3, generator=generator(1))
@@ -70,7 +70,7 @@ def drawn_judge():
     )
 
 
-def test_a_judge_tells_attributes_of_faces_it_has_not_seen(drawn_judge):
+def test_the_judge_classifies_attributes_of_unseen_faces(drawn_judge):
     fresh = drawn.faces(500, seed=2, size=SIDE)
     said = faces.logits(drawn_judge, fresh.images.pixels)
     for column, name in enumerate(("glasses", "blond")):
@@ -79,7 +79,7 @@ def test_a_judge_tells_attributes_of_faces_it_has_not_seen(drawn_judge):
         assert auroc(said[~other, column].numpy(), said[other, column].numpy()) < 0.65
 
 
-def test_bytes_and_floats_are_judged_alike(drawn_judge):
+def test_bytes_and_floats_get_the_same_logits(drawn_judge):
     images = drawn.faces(5, seed=3, size=SIDE).images
     torch.testing.assert_close(
         faces.logits(drawn_judge, images.pixels), faces.logits(drawn_judge, images.x)
@@ -88,7 +88,7 @@ def test_bytes_and_floats_are_judged_alike(drawn_judge):
         faces.logits(drawn_judge, 2 * images.x)
 
 
-def test_fitting_repeats_itself_and_leaves_the_global_generator_alone():
+def test_fitting_is_reproducible_and_leaves_the_global_generator_alone():
     images = drawn.faces(60, size=16).images
     labels = torch.rand(60, 2, generator=generator(0)) < 0.5
     torch.manual_seed(5)
@@ -102,12 +102,12 @@ def test_fitting_repeats_itself_and_leaves_the_global_generator_alone():
         assert p.equal(q)
 
 
-def test_a_judge_refuses_sides_it_cannot_halve():
+def test_the_judge_refuses_sides_that_are_not_multiples_of_16():
     with pytest.raises(ValueError, match="24 x 16, expected multiples of 16"):
         faces.Judge((3, 24, 16), 2)
 
 
-def test_the_kit_comes_back_to_the_bit(kit, tmp_path):
+def test_saving_and_loading_the_kit_is_exact(kit, tmp_path):
     path = tmp_path / "kit.safetensors"
     faces.save(path, kit)
     assert path.read_bytes() == faces.SHIPPED.read_bytes()
@@ -117,7 +117,7 @@ def test_the_kit_comes_back_to_the_bit(kit, tmp_path):
 
 
 @pytest.mark.parametrize("spoil", ["truncated", "no hash", "another hash"])
-def test_a_spoiled_kit_is_refused(kit, tmp_path, spoil):
+def test_a_corrupted_kit_is_refused(kit, tmp_path, spoil):
     path = tmp_path / "kit.safetensors"
     faces.save(path, kit)
     beside = path.with_suffix(".json")
@@ -143,7 +143,7 @@ def test_the_kit_is_small_and_fits_the_network(kit, decoded):
 
 
 def test_the_judge_agrees_with_the_labels_of_the_shipped_faces(kit, decoded):
-    """Also that its answers have the sign of the slider: CelebA has No_Beard."""
+    """Also checks that its scores have the sign of the slider: CelebA has No_Beard."""
     scores, has = kit.scores(decoded(kit.codes.mu)).numpy(), kit.has.numpy()
     for name, said, column in zip(faces.SLIDERS, scores.T, has.T, strict=True):
         assert auroc(said[~column], said[column]) > 0.65, name
@@ -180,6 +180,6 @@ def test_the_shipped_directions_are_those_of_the_data(kit):
             )
 
 
-def test_a_kit_is_a_value(kit):
+def test_a_kit_is_immutable(kit):
     with pytest.raises(dataclasses.FrozenInstanceError):
         kit.model = "another"

@@ -42,7 +42,7 @@ def test_masked_cells_of_a_heatmap_stay_empty(ax):
 
 
 @pytest.mark.parametrize("cmap", ["Blues", "RdBu_r"])
-def test_the_text_of_a_heatmap_can_be_read_in_every_cell(ax, cmap):
+def test_the_text_of_a_heatmap_has_enough_contrast_in_every_cell(ax, cmap):
     """At least 4.5 : 1, the contrast that WCAG 2 asks of text."""
     figures.heatmap(np.linspace(-1, 1, 200).reshape(10, 20), ax, cmap=cmap)
 
@@ -68,7 +68,7 @@ def test_a_mean_band_is_the_mean_and_its_interval(ax):
     samples = np.random.default_rng(0).normal(size=(40, 3)) + np.array([0, 5, 1])
     x = np.array([1.0, 2.0, 4.0])
     figures.mean_band(x, samples, ax, color="C2")
-    figures.band(x, Estimate.of(samples), ax, "s--", color="C2")
+    figures.band(x, Estimate.of(samples), ax, ls="--", color="C2")
     by_seaborn, by_hand = ax.lines
     np.testing.assert_allclose(by_seaborn.get_xydata(), by_hand.get_xydata())
     bands = [np.unique(c.get_paths()[0].vertices.round(9), axis=0) for c in ax.collections]
@@ -114,7 +114,7 @@ def test_each_tile_of_the_plane_is_upright():
     plt.close(fig)
 
 
-def test_class_names_keep_their_distance_and_stay_near_their_medians():
+def test_class_labels_keep_their_distance_and_stay_near_their_medians():
     z = np.array([[0.0, 0.0], [0.0, 0.0], [0.1, 0.0], [3.0, 3.0]])
     places = figures.label_places(z, [4, 9, 7, 0], gap=0.5)
     distance = np.linalg.norm(places[:, None] - places, axis=-1) + np.eye(4)
@@ -126,7 +126,7 @@ def test_class_names_keep_their_distance_and_stay_near_their_medians():
 # --- graphs ---------------------------------------------------------------------------------
 
 
-def test_parents_stand_above_their_children_and_rows_are_centered():
+def test_parents_are_placed_above_children_in_centered_rows():
     places = layered(PARENTS)
     for child, parents in PARENTS.items():
         assert all(places[parent][1] > places[child][1] for parent in parents)
@@ -136,7 +136,7 @@ def test_parents_stand_above_their_children_and_rows_are_centered():
     assert len(set(places.values())) == len(PARENTS)
 
 
-def test_a_cycle_has_no_rows():
+def test_a_graph_with_a_cycle_is_refused():
     with pytest.raises(ValueError, match="cycle"):
         layered({"A": ("B",), "B": ("A",)})
 

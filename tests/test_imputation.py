@@ -61,14 +61,14 @@ def known():
 
 @pytest.fixture(scope="module")
 def drawn(known):
-    """One pixel is correlated given the seen ones: the proposal is not the posterior itself."""
+    """The proposal is diagonal and the posterior is not, so the weights matter."""
     q = Diagonal(known.mean, known.covariance.diagonal().log().expand(6, 2))
     return imputation.importance_draws(
         *known.arguments, q, generator(0), n_samples=100_000, widen=1.3
     )
 
 
-def test_only_the_chosen_pixels_count_whatever_stands_in_the_others():
+def test_only_selected_pixels_count_whatever_the_others_hold():
     g = generator(0)
     out, x = torch.randn(3, 2, 5, generator=g), torch.rand(2, 5, generator=g)
     pixels = torch.tensor([[True, False, True, True, False], [False] * 5])
@@ -83,7 +83,7 @@ def test_only_the_chosen_pixels_count_whatever_stands_in_the_others():
         )
 
 
-def test_outputs_that_all_images_share_give_the_same_by_matrix_products():
+def test_matrix_products_for_shared_outputs_give_the_same():
     g = generator(1)
     out, x = torch.randn(4, 1, 5, generator=g).double(), torch.rand(3, 5, generator=g).double()
     pixels = torch.rand(3, 5, generator=g) < 0.5
@@ -99,13 +99,13 @@ def test_noisy_pixels_are_normal_around_the_mean_image():
     assert torch.equal(noisy.mean(out), out.sigmoid())
 
 
-def test_a_mask_of_numbers_is_refused():
+def test_a_mask_that_is_not_boolean_is_refused():
     with pytest.raises(ValueError, match=r"torch\.bool"):
         log_lik_of(Bernoulli(), torch.zeros(1, 2), torch.zeros(1, 2), torch.ones(1, 2))
 
 
 @pytest.mark.parametrize("variance", [0.0, -1.0, math.nan])
-def test_noise_without_a_variance_is_refused(variance):
+def test_a_variance_that_is_not_positive_is_refused(variance):
     with pytest.raises(ValueError, match="expected a positive"):
         imputation.NoisyPixels(variance)
 
@@ -122,7 +122,7 @@ def test_map_is_the_posterior_mean_of_a_gaussian(known):
 
 
 def test_the_fitted_gaussian_has_the_mean_and_the_conditional_variances(known):
-    """KL(q || p) of a factorized q: the right mean, and one over the diagonal of the precision."""
+    """A factorized q that minimizes KL(q || p) has the mean and the conditional variances."""
     q = imputation.fit_q(
         *known.arguments, known.start, generator(0), n_steps=1500, n_samples=64, lr=0.02
     )
@@ -143,7 +143,7 @@ def test_importance_draws_give_the_evidence_and_the_posterior(known, drawn):
     assert not ((known.start.mu - known.mean).abs() < 6 * spread).all()
 
 
-def test_the_proposal_is_as_much_broader_as_asked(known):
+def test_the_proposal_is_wider_by_the_given_factor(known):
     q, n = Diagonal(known.mean, torch.full((6, 2), -2.0).double()), 20_000
     draws = imputation.importance_draws(
         *known.arguments, q, generator(3), n_samples=n, widen=1.5, from_prior=0.0
@@ -152,7 +152,7 @@ def test_the_proposal_is_as_much_broader_as_asked(known):
     assert ((quotient / 1.5 - 1).abs() < 6 / math.sqrt(2 * n)).all()
 
 
-def test_missing_pixels_given_seen_ones(known, drawn):
+def test_the_predictive_distribution_of_missing_pixels(known, drawn):
     found = imputation.log_px_missing(*known.arguments, drawn)
     assert (found - known.log_px_missing).abs().max() < 0.02
     prior = known.log_prob(~SEEN)
@@ -161,7 +161,7 @@ def test_missing_pixels_given_seen_ones(known, drawn):
     assert (image - known.predicted).abs().max() < 0.02
 
 
-def test_resampled_draws_forget_the_weights_and_keep_the_mean(known, drawn):
+def test_resampled_draws_are_unweighted_and_keep_the_mean(known, drawn):
     z = drawn.resample(20_000, generator(1))
     assert z.shape == (20_000, 6, 2)
     spread = (known.covariance.diagonal() / 10_000).sqrt()
@@ -170,7 +170,7 @@ def test_resampled_draws_forget_the_weights_and_keep_the_mean(known, drawn):
 
 @pytest.fixture(scope="module")
 def plane():
-    """A small Bernoulli decoder that bends, its encoder wrong, and images of its own."""
+    """A nonlinear Bernoulli decoder, an untrained encoder, and images drawn from the model."""
     g = generator(3)
     model = VAE(12, (16,), 2, g).double()
     with torch.no_grad():
@@ -190,7 +190,7 @@ def grid_of(plane, side=200, extent=6.0):
 
 
 def test_the_grid_sums_to_one_over_all_completions(plane):
-    """p(x_missing | x_seen) added up over every completion of one image."""
+    """p(x_missing | x_seen) summed over every completion of one image."""
     model, x, seen = plane
     places = (~seen[0]).nonzero()[:, 0]
     codes = torch.arange(2 ** len(places))
@@ -202,7 +202,7 @@ def test_the_grid_sums_to_one_over_all_completions(plane):
     assert abs(total - 1) < 1e-9
 
 
-def test_a_finer_grid_agrees(plane):
+def test_a_finer_grid_gives_the_same(plane):
     coarse, fine = grid_of(plane, 100), grid_of(plane, 200)
     assert (coarse.log_px_seen - fine.log_px_seen).abs().max() < 1e-3
     model = plane[0]
@@ -210,7 +210,7 @@ def test_a_finer_grid_agrees(plane):
     assert (images[0] - images[1]).abs().max() < 1e-3
 
 
-def test_a_grid_that_all_images_share_is_resampled_for_each(plane):
+def test_a_shared_grid_is_resampled_for_each_image(plane):
     draws, n = grid_of(plane), 5000
     z = draws.resample(n, generator(6))
     assert z.shape == (n, 5, 2)
@@ -220,7 +220,7 @@ def test_a_grid_that_all_images_share_is_resampled_for_each(plane):
     assert not ((z.mean(0) - exact.roll(1, 0)).abs() < 6 * spread).all()
 
 
-def test_draws_decoded_a_few_at_a_time_give_the_same(plane, monkeypatch):
+def test_draws_decoded_in_chunks_give_the_same(plane, monkeypatch):
     model, x, seen = plane
     prior = Diagonal(torch.zeros(5, 2).double(), torch.zeros(5, 2).double())
     found = []
@@ -249,7 +249,7 @@ def test_importance_draws_agree_with_the_grid(plane):
     assert ((images[0] - images[1]).abs() < 3 * error[:, None]).all()  # sd of a pixel <= 1/2
 
 
-def test_draws_from_the_prior_guard_against_a_proposal_in_the_wrong_place(plane):
+def test_draws_from_the_prior_protect_against_a_misplaced_proposal(plane):
     model, x, seen = plane
     astray = Diagonal(torch.full((5, 2), 4.0).double(), torch.full((5, 2), -3.0).double())
     exact = grid_of(plane).log_px_seen
@@ -264,8 +264,8 @@ def test_draws_from_the_prior_guard_against_a_proposal_in_the_wrong_place(plane)
     assert found(0.0).max() > 6
 
 
-def test_gibbs_with_acceptance_finds_the_posterior_and_without_it_does_not(plane):
-    """The encoder is untrained, so q is far from the posterior: only the test of M-H mends it."""
+def test_metropolis_within_gibbs_converges_to_the_posterior_and_pseudo_gibbs_does_not(plane):
+    """The encoder is untrained, so only the Metropolis-Hastings step makes the limit exact."""
     model, x, seen = plane
     copies = 300
     many, mask = x.repeat_interleave(copies, 0), seen.repeat_interleave(copies, 0)
@@ -293,6 +293,6 @@ def test_one_pass_never_reads_a_missing_pixel(plane):
     assert torch.equal(imputation.filled(spoiled, seen, guess)[~seen], guess[~seen])
 
 
-def test_effective_draws_count_from_one_to_all():
+def test_the_effective_sample_size_lies_between_one_and_all():
     log_w = torch.tensor([[0.0, 0.0], [0.0, -1000.0], [0.0, -1000.0]])
     assert Draws(torch.zeros(3, 2, 1), log_w).effective.tolist() == pytest.approx([3, 1])

@@ -1,4 +1,4 @@
-"""The gap of the ELBO in two dimensions, held to samples, to closed forms and to finer grids."""
+"""The inference gap in two dimensions against samples, closed forms and finer grids."""
 
 import math
 from itertools import pairwise
@@ -17,14 +17,14 @@ LIK = plane.LIK
 
 
 def sharp_model(data_dim=400):
-    """Logits linear in z and steep: posteriors of one mode, far narrower than a coarse cell."""
+    """Steep logits, linear in z: unimodal posteriors, far narrower than a coarse cell."""
     model = VAE(data_dim, (), 2, generator=gen(3))
     with torch.no_grad():
         model.decoder[0].weight *= 8.0
     return model
 
 
-def test_the_gap_is_split_exactly_and_a_worse_encoder_only_widens_its_own_part():
+def test_the_gap_is_the_sum_of_its_parts_and_a_worse_encoder_widens_only_the_amortization_gap():
     model, x = rough_model(), gray_images()
     fine = {"side": 160, "extent": 6.0}
     log_px = evaluate.log_evidence_2d(model, x, **fine)
@@ -42,7 +42,7 @@ def test_the_gap_is_split_exactly_and_a_worse_encoder_only_widens_its_own_part()
     assert (more > amortization + 0.05).float().mean() > 0.8
 
 
-def test_a_posterior_that_is_such_a_gaussian_leaves_no_approximation_gap():
+def test_a_diagonal_gaussian_posterior_leaves_no_approximation_gap():
     """A decoder that ignores z: the posterior is the prior, and the encoder's KL is the gap."""
     model, x = rough_model(), gray_images()
     with torch.no_grad():
@@ -55,7 +55,7 @@ def test_a_posterior_that_is_such_a_gaussian_leaves_no_approximation_gap():
     assert kl.min() > 0.01, "there is no gap to see: the test has no power"
 
 
-def test_what_is_measured_of_a_plane_is_what_the_parts_say():
+def test_measure_agrees_with_the_functions_that_it_calls():
     model, x = rough_model(), gray_images(40)
     found = plane.measure(model, x, gen(0), n_exact=20, n_costly=10)
     assert {name: len(values) for name, values in found.items()} == {
@@ -76,7 +76,7 @@ def test_what_is_measured_of_a_plane_is_what_the_parts_say():
 
 
 def test_posteriors_narrower_than_a_cell_are_resolved():
-    """Coarse cells alone are wrong here by tenths of a nat; the windows make up for it."""
+    """Here coarse cells alone are off by tenths of a nat; the fine windows correct that."""
     model = sharp_model()
     x = evaluate.decode(model, LIK, torch.randn(12, 2, generator=gen(1)))
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_posteriors_narrower_than_a_cell_are_resolved():
     torch.testing.assert_close(sum(coarse), exact, atol=5e-3, rtol=0)
 
 
-def test_the_best_gaussian_of_a_gaussian_has_its_center_and_its_precision():
+def test_the_best_diagonal_gaussian_of_a_gaussian_has_its_mean_and_conditional_variances():
     """The best diagonal q of N(m, C) has mean m and variances 1 / (C^-1)_jj (Bishop 10.1.2)."""
     ticks = torch.linspace(-2, 2, 81).expand(1, 2, 81)
     z2, z1 = torch.meshgrid(ticks[0, 1], ticks[0, 0], indexing="ij")
@@ -106,6 +106,6 @@ def test_the_best_gaussian_of_a_gaussian_has_its_center_and_its_precision():
     torch.testing.assert_close(q.logvar, wanted, atol=5e-3, rtol=0)
 
 
-def test_gaps_need_a_plane():
+def test_gaps_need_a_2d_latent_space():
     with pytest.raises(ValueError, match="needs a 2-D latent space, this model has 3"):
         plane.gaps(VAE(9, (4,), 3), gray_images())

@@ -1,4 +1,4 @@
-"""Profile, device, folders: what the environment decides, and how it is refused."""
+"""Profile, device and folders from the environment, and what is refused."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from vaelib import runtime
 
 @pytest.fixture
 def cuda(monkeypatch):
-    """Let torch say whether it sees CUDA; the answer that runtime remembers is put aside."""
+    """Set whether torch finds CUDA, and clear the answer that runtime has cached."""
 
     def pretend(available):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
@@ -24,7 +24,9 @@ def cuda(monkeypatch):
 
 @pytest.mark.parametrize(("available", "name"), [(True, "thesis"), (False, "quick")])
 @pytest.mark.parametrize("unset", [None, "", "  "])
-def test_the_machine_decides_where_no_profile_is_named(monkeypatch, cuda, available, name, unset):
+def test_the_profile_depends_on_the_device_if_none_is_named(
+    monkeypatch, cuda, available, name, unset
+):
     cuda(available)
     if unset is None:
         monkeypatch.delenv("VAELIB_PROFILE", raising=False)
@@ -56,7 +58,7 @@ def test_pick_takes_the_value_of_the_profile(monkeypatch):
     assert runtime.pick(quick=1, thesis=50) == 50
 
 
-def test_the_device_is_cuda_where_torch_sees_it(cuda):
+def test_the_device_is_cuda_if_torch_finds_it(cuda):
     cuda(True)
     assert runtime.device() == torch.device("cuda")
     assert runtime.device_name() == "Some GPU"
@@ -73,7 +75,7 @@ def test_the_data_folder_is_the_one_named(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("named", [None, "", " "])
-def test_the_data_folder_is_the_user_cache_where_none_is_named(monkeypatch, tmp_path, named):
+def test_the_data_folder_is_in_the_user_cache_if_none_is_named(monkeypatch, tmp_path, named):
     if named is None:
         monkeypatch.delenv("VAELIB_DATA", raising=False)
     else:
@@ -90,7 +92,7 @@ def test_the_data_folder_is_the_user_cache_where_none_is_named(monkeypatch, tmp_
     assert runtime.data_dir() == tmp_path / "local" / "vaelib" / "data"
 
 
-def test_a_generator_repeats_its_seed_and_touches_no_global_state():
+def test_a_generator_is_reproducible_and_leaves_the_global_state_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -100,7 +102,7 @@ def test_a_generator_repeats_its_seed_and_touches_no_global_state():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_describe_is_one_line_with_all_facts(monkeypatch, cuda):
+def test_describe_puts_all_facts_on_one_line(monkeypatch, cuda):
     cuda(False)
     monkeypatch.setenv("VAELIB_PROFILE", "quick")
     text = runtime.describe(data="digits", restarts=200)

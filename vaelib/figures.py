@@ -6,7 +6,7 @@ takes about two seconds. Functions take arrays and draw on an Axes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -154,13 +154,15 @@ def mean_band(x: np.ndarray, samples: np.ndarray, ax: Axes, **line: object) -> N
     )  # fmt: skip
 
 
-def band(x: np.ndarray, estimate: Estimate, ax: Axes, fmt: str = "-", **line: object) -> None:
-    """Draw an estimate of shape (X,) against x (X,), with the band of its 95 % intervals.
+def band(x: Sequence[float], estimates: Iterable[Estimate], ax: Axes, **line: object) -> None:
+    """Draw estimates, one for each x (X,), with the band of their 95 % intervals.
 
-    For standard errors that are known already, which seaborn does not take.
+    For standard errors that were computed already, from a bootstrap for example.
     """
-    (drawn,) = ax.plot(x, estimate.value, fmt, **line)
-    ax.fill_between(x, *estimate.interval(HALF_WIDTH_95), color=drawn.get_color(), alpha=0.2, lw=0)
+    value, stderr = np.array([(each.value, each.stderr) for each in estimates]).T
+    (drawn,) = ax.plot(x, value, **line)
+    low, high = value - HALF_WIDTH_95 * stderr, value + HALF_WIDTH_95 * stderr
+    ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, lw=0)
 
 
 def layered(parents: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, float]]:
