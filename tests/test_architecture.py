@@ -52,7 +52,7 @@ MAY_IMPORT = {
         "schema",
     },
     "pretrained": {"files", "model", "schema"},
-    "detection": set(),
+    "detection": {"estimate"},
     "directions": {"data"},
     "faces": {"data", "directions", "gaussian", "pretrained"},
     "evaluate": {"data", "gaussian", "likelihood", "model", "objective"},

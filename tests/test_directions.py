@@ -8,9 +8,8 @@ import torch
 from vaelib.data.common import DataError
 from vaelib.directions import (
     difference_of_means,
-    leakage,
+    keeps_identity,
     probe_normal,
-    recognized,
     regression,
     shift,
     strength_for,
@@ -104,15 +103,6 @@ def test_edits_by_name_are_additive():
         shift(z, directions, {"smile": math.nan})
 
 
-def test_leakage_is_in_units_of_the_spread_with_its_error():
-    before = torch.zeros(4, 2)
-    after = torch.tensor([[1.0, 0.0], [3.0, 0.0], [1.0, 0.2], [3.0, 0.2]])
-    found = leakage(before, after, ("target", "other"), torch.tensor([2.0, 0.1]))
-    assert found["target"][0] == pytest.approx(1.0)
-    assert found["other"][0] == pytest.approx(1.0)
-    assert found["target"][1] == pytest.approx(math.sqrt(4 / 3) / 2 / 2)
-
-
 def test_strength_for_finds_the_target_or_says_that_it_is_out_of_reach():
     assert strength_for(lambda s: 0.25 * s, 1.0) == pytest.approx(4.0, abs=1e-3)
     with pytest.raises(DataError, match=r"a strength of 6 reaches 1.5, not 5"):
@@ -124,8 +114,8 @@ def test_strength_for_finds_the_smallest_strength_of_a_score_that_falls_again():
     assert strength_for(lambda s: s * (4 - s), 3.0) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_faces_are_recognized_until_they_become_another():
+def test_a_face_keeps_its_identity_until_it_is_nearer_to_another():
     before = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 100.0]])
-    assert recognized(before, before).all()
+    assert keeps_identity(before, before).all()
     after = before + torch.tensor([[0.9, 0.0], [0.1, 1.0], [0.0, -5.0]])
-    assert recognized(before, after).tolist() == [False, True, True]
+    assert keeps_identity(before, after).tolist() == [False, True, True]

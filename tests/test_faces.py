@@ -9,7 +9,7 @@ import torch
 from vaelib import data, drawn, evaluate, faces, pretrained
 from vaelib.data import Faces
 from vaelib.detection import auroc
-from vaelib.directions import recognized, shift
+from vaelib.directions import keeps_identity, shift
 from vaelib.likelihood import ScaledGaussian
 from vaelib.pretrained import WeightsError
 from vaelib.runtime import generator
@@ -160,10 +160,10 @@ def test_each_direction_moves_its_own_attribute(kit, decoded, way):
         assert change.mean() > 3 * change.std() / len(mu) ** 0.5, name
 
 
-def test_an_unedited_face_is_recognized_and_a_stranger_is_not(kit, decoded):
+def test_an_unedited_face_keeps_its_identity_and_a_stranger_does_not(kit, decoded):
     shown = kit.features(decoded(kit.codes.mu))
-    assert recognized(shown, shown).all()
-    assert not recognized(shown, shown.roll(1, 0)).any()
+    assert keeps_identity(shown, shown).all()
+    assert not keeps_identity(shown, shown.roll(1, 0)).any()
 
 
 @pytest.mark.skipif(not data.has_celeba(), reason="CelebA is not on disk")

@@ -12,6 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy import ndarray
 
+from vaelib.estimate import Estimate
+
 Statistic = Callable[[ndarray, ndarray], float]
 
 
@@ -59,9 +61,10 @@ def resampled(
 
 def measured(
     statistic: Statistic, healthy: ndarray, ill: ndarray, rng: np.random.Generator, n: int = 500
-) -> tuple[float, float]:
-    """The statistic of one score and its bootstrap standard error."""
-    return statistic(healthy, ill), float(resampled(statistic, healthy, ill, rng, n).std(ddof=1))
+) -> Estimate:
+    """The statistic of one score, with its bootstrap standard error."""
+    stderr = resampled(statistic, healthy, ill, rng, n).std(ddof=1)
+    return Estimate(statistic(healthy, ill), stderr, len(healthy) + len(ill))
 
 
 def dice(found: ndarray, masks: ndarray) -> ndarray:

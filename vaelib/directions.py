@@ -6,7 +6,7 @@ attribute and not having it. Attributes are addressed by name, never by position
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -75,23 +75,10 @@ def shift(z: Tensor, directions: Directions, strengths: Mapping[str, float]) -> 
     return moved
 
 
-def leakage(
-    before: Tensor, after: Tensor, names: Sequence[str], spread: Tensor
-) -> dict[str, tuple[float, float]]:
-    """Effect of an edit on each attribute: mean change over faces and its standard error.
-
-    before, after (N, A) are a classifier's scores of the same faces, or measured values. Changes
-    are in units of `spread` (A,), the standard deviation of each attribute over real faces.
-    """
-    change = (after - before) / spread
-    mean, error = change.mean(0), change.std(0) / len(change) ** 0.5
-    return {n: (m.item(), e.item()) for n, m, e in zip(names, mean, error, strict=True)}
-
-
-def recognized(before: Tensor, after: Tensor) -> Tensor:
+def keeps_identity(before: Tensor, after: Tensor) -> Tensor:
     """Whether each edited face is nearest to its own original among all originals: (N,) bool.
 
-    A measure of kept identity. before, after (N, F) are features of the same faces, compared in
+    A weak measure of identity: before, after (N, F) are features of the same faces, compared in
     units of their standard deviations over `before`.
     """
     spread = before.std(0).clamp_min(1e-6)

@@ -150,7 +150,7 @@ def mean_band(x: np.ndarray, samples: np.ndarray, ax: Axes, **line: object) -> N
 
     seaborn.lineplot(
         x=np.tile(x, len(samples)), y=np.ravel(samples), errorbar=("se", HALF_WIDTH_95),
-        err_kws={"alpha": 0.2, "linewidth": 0}, ax=ax, **line,
+        err_kws={"alpha": 0.2, "linewidth": 0}, legend=False, ax=ax, **line,
     )  # fmt: skip
 
 
