@@ -225,7 +225,7 @@ def test_draws_decoded_in_chunks_give_the_same(plane, monkeypatch):
     prior = Diagonal(torch.zeros(5, 2).double(), torch.zeros(5, 2).double())
     found = []
     for n_at_once in (1000, 7):
-        monkeypatch.setattr(imputation, "_n_at_once", lambda *_, n=n_at_once: n)
+        monkeypatch.setattr(imputation, "CHUNK", n_at_once * x.numel())
         draws = imputation.importance_draws(
             model, Bernoulli(), x, seen, prior, generator(7), n_samples=100
         )

@@ -27,6 +27,8 @@ from vaelib.gaussian import LOG_2PI, Diagonal, log_standard_normal
 from vaelib.likelihood import Bernoulli, Likelihood
 from vaelib.model import VAE
 
+CHUNK = 2**22  # numbers in the images that are decoded at once
+
 
 class Draws(NamedTuple):
     """Weighted draws that represent p(z | x_seen).
@@ -248,9 +250,9 @@ def _log_lik_of_draws(model: VAE, lik: Likelihood, z: Tensor, x: Tensor, pixels:
     return torch.cat([log_lik_of(lik, model.decode(part), x, pixels) for part in parts])
 
 
-def _n_at_once(model: VAE, z: Tensor, n_numbers: int = 2**22) -> int:
-    """Number of draws to decode at once, so that the decoded images hold about 2^22 numbers."""
-    return max(1, n_numbers // (z.shape[1] * model.data_dim))
+def _n_at_once(model: VAE, z: Tensor) -> int:
+    """Number of draws to decode at once."""
+    return max(1, CHUNK // (z.shape[1] * model.data_dim))
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:

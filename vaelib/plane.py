@@ -44,7 +44,7 @@ def gaps(
         cells = grid_2d(side, extent).to(x)
         start = Diagonal(cells[joint.argmax(1)], torch.full((len(x), 2), 2 * math.log(cell)).to(x))
         ticks = cells[:side, 0].expand(len(x), 2, side)
-        q = _best_gaussian(joint.view(-1, side, side).clone(), ticks, start, steps)
+        q = best_gaussian(joint.view(-1, side, side).clone(), ticks, start, steps)
 
         # the edges of the window are edges of coarse cells
         center = (((q.mu + extent) / cell).floor() + 0.5) * cell - extent
@@ -58,7 +58,7 @@ def gaps(
 
         fine_ticks = grid_2d(FINE_SIDE, 1.0)[:FINE_SIDE, 0].to(x)
         ticks = center[..., None] + half[..., None] * fine_ticks
-        best = _best_gaussian(fine.view(-1, FINE_SIDE, FINE_SIDE), ticks, q, steps)
+        best = best_gaussian(fine.view(-1, FINE_SIDE, FINE_SIDE), ticks, q, steps)
         with torch.no_grad():
             encoded = _elbo(model, x, model.encode(x))
         top = torch.maximum(_elbo(model, x, best), encoded)
@@ -67,7 +67,7 @@ def gaps(
     return approximation, amortization
 
 
-def _best_gaussian(rows: Tensor, ticks: Tensor, q: Diagonal, steps: int) -> Diagonal:
+def best_gaussian(rows: Tensor, ticks: Tensor, q: Diagonal, steps: int) -> Diagonal:
     """The diagonal Gaussian with the highest ELBO near q, (B, 2) each.
 
     rows is log p(x, z) on a grid (B, n, n), z_2 by z_1; ticks (B, 2, n) are the values of z_1
