@@ -82,13 +82,6 @@ def test_decode_keeps_leading_axes_and_gives_probabilities():
     assert 0 < images.min() < images.max() < 1
 
 
-def test_mean_and_standard_error():
-    values = torch.tensor([1.0, 2.0, 3.0, 6.0])
-    mean, error = evaluate.mean_and_stderr(values)
-    assert mean == 3.0
-    assert error == pytest.approx(stats.sem(values.numpy()))
-
-
 # --- the evidence ---------------------------------------------------------------------------
 
 

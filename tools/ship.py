@@ -22,6 +22,7 @@ from torch import Tensor
 from vaelib import anomaly, data, drawn, evaluate, plane, pretrained
 from vaelib.data import copies
 from vaelib.data.common import to_unit
+from vaelib.estimate import Estimate
 from vaelib.likelihood import Bernoulli, ScaledGaussian, binarize
 from vaelib.model import Network
 from vaelib.objective import importance_bound
@@ -39,16 +40,16 @@ def main(source: Path, name: str) -> None:
     pretrained.save(target, model, replace(card, dtype="float16"))
     model, card = pretrained.load(target)
     found = MEASURES[name.split("-")[0]](model, name)
-    means = {what: evaluate.mean_and_stderr(values) for what, values in found.items()}
+    means = {what: Estimate.of(values) for what, values in found.items()}
     card = replace(
         card,
-        metrics={what: round(mean, 6) for what, (mean, _) in means.items()},
-        stderr={what: round(error, 6) for what, (_, error) in means.items()},
-        n_images={what: len(values) for what, values in found.items()},
+        metrics={what: round(mean.value, 6) for what, mean in means.items()},
+        stderr={what: round(mean.stderr, 6) for what, mean in means.items()},
+        n_images={what: mean.n for what, mean in means.items()},
     )
     pretrained.save(target, model, card)
-    for what, (mean, error) in means.items():
-        print(f"{what}: {mean:.6g} ± {error:.2g} in its unit, {card.n_images[what]:,} images")
+    for what, mean in means.items():
+        print(f"{what}: {mean} in its unit, {mean.n:,} images")
     print(f"{target}, {target.stat().st_size:,} bytes")
 
 

@@ -21,11 +21,6 @@ from vaelib.model import Network
 from vaelib.objective import Elbo, elbo, log_weights
 
 
-def mean_and_stderr(values: Tensor) -> tuple[float, float]:
-    """Mean over examples (B,) and its standard error."""
-    return values.mean().item(), (values.std() / math.sqrt(len(values))).item()
-
-
 @torch.inference_mode()
 def encode(
     model: Network, pixels: Tensor, batch_size: int = 2000, *, unit_range: bool = True
