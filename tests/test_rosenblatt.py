@@ -1,6 +1,7 @@
 """The exact maps of Theorem 4.1, against closed forms, SciPy and automatic differentiation."""
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -150,6 +151,17 @@ def test_jac_is_differentiable_where_its_argument_is():
     (second,) = torch.autograd.grad(slope[0, 1, 0], z)
     assert torch.allclose(second, torch.tensor([[1.0, 0.0]], **F64))
     assert not jac(lambda z: decode_exact(banana(), z), z.detach()).requires_grad
+
+
+def test_jac_of_a_single_row_can_be_nested():
+    """Second derivatives of the banana's f at one z (2,): only d^2 f_2 / dz_1^2 = 1 is not 0."""
+    z = torch.tensor([0.5, 1.0], **F64)
+    f = partial(decode_exact, banana())
+    assert torch.allclose(jac(f, z), torch.tensor([[1.0, 0.0], [0.5, 0.5]], **F64))
+    second = jac(lambda at: jac(f, at).flatten(), z).view(2, 2, 2)
+    expected = torch.zeros(2, 2, 2, **F64)
+    expected[1, 0, 0] = 1
+    assert torch.allclose(second, expected)
 
 
 def test_a_wrong_shape_is_refused():

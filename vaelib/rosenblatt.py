@@ -68,7 +68,8 @@ def jac(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     """
 
     def summed(x: Tensor) -> Tensor:  # over the rows, which do not interact
-        return function(x).flatten(0, -2).sum(0)
+        out = function(x)
+        return out.reshape(-1, out.shape[-1]).sum(0)
 
     rows = torch.autograd.functional.jacobian(summed, at, create_graph=at.requires_grad)
     return rows.movedim(0, -2)
