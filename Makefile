@@ -60,12 +60,10 @@ notebooks: $(READY)  ## every notebook by nbmake, alone
 browser: $(READY)  ## look at the built pages in a headless chromium, after `make book`
 	$(WORKERS) tests -m book
 
-lint: $(READY)  ## ruff, and the pairs
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/python tools/pair.py --check
+lint: $(READY)  ## every hook of .pre-commit-config.yaml, on all files
+	$(BIN)/pre-commit run --all-files --show-diff-on-failure
 
-pair: $(READY)  ## write the .ipynb twins from the .md sources
+pair: $(READY)  ## write the .ipynb notebooks from the .md sources
 	$(BIN)/python tools/pair.py
 
 data: $(READY)  ## bring the data sets to VAELIB_DATA (default: the user cache), or say how

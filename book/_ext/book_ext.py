@@ -4,6 +4,7 @@
   code and handed to MyST-NB as its cache. A missing or stale run stops the build: a page
   never shows a number that its code did not make.
 - The directives `ledger-table`, `inventory-table` and `chapter-times` are made from those runs.
+- The download buttons of chapters hand out the paired notebooks.
 - MathJax is copied out of the installed package, so pages with mathematics need no network.
 """
 
@@ -25,6 +26,7 @@ from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import chapters
+from book_downloads import name_notebook, write_notebooks
 from book_numbers import number_by_file
 from book_tables import ChapterTimes, InventoryTable, LedgerTable
 
@@ -44,10 +46,12 @@ def setup(app) -> dict:
     app.connect("config-inited", take_runs)
     app.connect("config-inited", take_mathjax)
     app.connect("builder-inited", number_by_file, priority=900)
+    app.connect("html-page-context", name_notebook, priority=100)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", say_how_it_ran, priority=900)
     app.connect("html-page-context", mark_wide_figures, priority=900)
     app.connect("build-finished", allow_underscores)
+    app.connect("build-finished", write_notebooks)
     app.add_directive("ledger-table", LedgerTable)
     app.add_directive("inventory-table", InventoryTable)
     app.add_directive("chapter-times", ChapterTimes)

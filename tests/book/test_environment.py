@@ -139,6 +139,30 @@ def test_the_workflow_asks_for_no_more_than_it_needs():
             assert re.fullmatch(r"actions/[\w/-]+@v\d+", uses), f"{name}: {uses}"
 
 
+def test_hooks_need_no_network_and_ci_runs_them():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    for repository in hooks["repos"]:
+        assert repository["repo"] == "local"
+        assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    lint = re.search(r"^lint:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert "pre-commit run --all-files" in lint[1]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())
+    assert {"run": "make lint"} in workflow["jobs"]["lint"]["steps"]
+    assert "\nmake lint\n" in (ROOT / ".ci" / "run").read_text()
+
+
+@pytest.mark.parametrize(("package", "version"), [("ipython", "7.34.0"), ("ipywidgets", "7.7.1")])
+def test_installing_on_colab_leaves_the_running_kernel_alone(package, version):
+    """These are loaded when a notebook's first cell installs vaelib; Colab has old ones."""
+    (wanted,) = [r for r in direct() if r.name == package]
+    assert wanted.specifier.contains(version)
+
+
+def test_the_page_on_running_names_the_release_that_notebooks_install():
+    line = "%pip install git+https://github.com/OWNER/REPO@v" + PROJECT["version"]
+    assert line in (ROOT / "book" / "running.md").read_text()
+
+
 # --- the tree -------------------------------------------------------------------------------
 
 

@@ -102,6 +102,14 @@ def test_runs_are_kept_renewed_and_rendered_on_a_machine_without_torch(tiny_book
     assert built.returncode == 0, built.stdout + built.stderr
     page = (elsewhere.path / "_build/html/notebooks/02_two.html").read_text()
     assert "thesis profile" in page
+
+    # The download button hands out the paired notebook, with its install cell.
+    assert 'href="../_sources/notebooks/02_two.ipynb"' in page
+    notebook = json.loads(
+        (elsewhere.path / "_build/html/_sources/notebooks/02_two.ipynb").read_text()
+    )
+    assert "(ch-" not in "".join(notebook["cells"][0]["source"])
+    assert "Installs the book's package" in notebook["cells"][2]["source"][0]
     rows = json.loads((elsewhere.path / "_build" / "ledger.json").read_text())
     assert [row["id"] for row in rows] == ["one-answer", "two-answer"]
     reproduction = (elsewhere.path / "_build/html/book/reproduction.html").read_text()
