@@ -47,8 +47,9 @@ def pixels(n: int) -> torch.Tensor:
 
 
 class Images(torch.utils.data.Dataset):
-    """Images and labels one by one, each through its transforms, as torchvision's MNIST does it:
-    a picture is made of every tensor, and `ToTensor` makes a tensor of every picture.
+    """Images and labels one by one, each through its transforms, as in torchvision's MNIST.
+
+    A picture is made of every tensor, and `ToTensor` makes a tensor of every picture.
     """
 
     def __init__(self, images: torch.Tensor):

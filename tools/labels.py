@@ -69,7 +69,7 @@ def source(path: Path) -> NotebookNode:
 
 
 def chapter_number(name: str) -> str:
-    """ "5" for 05_cavi_mixture."""
+    """The number of a chapter: "5" for 05_cavi_mixture."""
     found = re.match(r"(\d+)_", name)
     return str(int(found[1])) if found else ""
 

@@ -1,5 +1,7 @@
-"""Write what editors rewrite in a chapter in the one way that it is kept: the options of code
-cells, where a figure's name and caption stand on one line, and the kernel's name.
+"""Restore in a chapter what editors rewrite.
+
+That is the options of code cells, where a figure's name and caption stand on one line, and the
+kernel's name.
 
     python tools/tidy.py FILE.md ...
 

@@ -1,8 +1,10 @@
-"""The shared package of the book. One noun a room:
+"""The shared package of the book, one subject per module.
 
-    data -> model -> objective -> train -> evaluate -> figures
+The modules import each other in one direction (tests/test_architecture.py has the table):
 
-Import the rooms you need (`from vaelib import mixture`); nothing heavy is imported here.
+    data, drawn -> model -> objective -> train -> evaluate -> figures, views
+
+Import the modules you need (`from vaelib import mixture`); this one imports none of them.
 """
 
 __version__ = "0.1.0"

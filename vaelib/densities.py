@@ -42,6 +42,7 @@ class TargetDensity:
 
     @property
     def dim(self) -> int:
+        """D, the number of coordinates."""
         return len(self.conditionals)
 
     def log_prob(self, x: Tensor) -> Tensor:

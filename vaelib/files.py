@@ -93,8 +93,10 @@ def sweep(folder: Path) -> int:
 
 @cache
 def host() -> str:
-    """The host name, and a hash of whatever decides if process ids can be compared: the host
-    name, the boot of its kernel and the namespace of a container."""
+    """The host name and a hash that is equal where process ids can be compared.
+
+    It is made of the host name, the boot of the kernel and the namespace of a container.
+    """
     name = socket.gethostname()
     facts = [name]
     with contextlib.suppress(OSError):  # Linux only

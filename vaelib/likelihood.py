@@ -19,11 +19,17 @@ from vaelib.gaussian import LOG_2PI
 
 @runtime_checkable
 class Likelihood(Protocol):
-    unit_range: ClassVar[bool]  # whether x must lie in [0, 1]
+    """What every likelihood provides; unit_range says whether x must lie in [0, 1]."""
 
-    def log_prob(self, out: Tensor, x: Tensor) -> Tensor: ...
+    unit_range: ClassVar[bool]
 
-    def mean(self, out: Tensor) -> Tensor: ...
+    def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        """log p(x|z) of images x (B, D): (..., B) nats."""
+        ...
+
+    def mean(self, out: Tensor) -> Tensor:
+        """Mean image of p(x|z): (..., B, D)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Bernoulli:
         return -F.binary_cross_entropy_with_logits(out, x, reduction="none").sum(-1)
 
     def mean(self, out: Tensor) -> Tensor:
+        """The probabilities p: (..., D) -> (..., D)."""
         return out.sigmoid()
 
 
@@ -58,10 +65,12 @@ class Gaussian:
             raise ValueError(f"sigma_x is {self.sigma_x}, expected a positive standard deviation")
 
     def log_prob(self, out: Tensor, x: Tensor) -> Tensor:
+        """(..., B, D), (B, D) -> (..., B)."""
         scaled = ((x - out) / self.sigma_x) ** 2
         return -0.5 * (LOG_2PI + 2 * math.log(self.sigma_x) + scaled).sum(-1)
 
     def mean(self, out: Tensor) -> Tensor:
+        """The output itself, (..., D)."""
         return out
 
 
@@ -82,6 +91,7 @@ class ScaledGaussian:
         return -0.5 * (mean.shape[-1] * (LOG_2PI + 2 * log_sigma) + squares)
 
     def mean(self, out: Tensor) -> Tensor:
+        """The output without log sigma_x: (..., D + 1) -> (..., D)."""
         return out[..., :-1]
 
 

@@ -34,6 +34,7 @@ class Waves(nn.Module):
         self.n_waves = n_waves
 
     def forward(self, z: Tensor) -> Tensor:
+        """(..., M) -> (..., M (1 + 2 n_waves))."""
         angles = [math.pi / 2 * 2**k * z for k in range(self.n_waves)]
         waves = [f(angle) for angle in angles for f in (torch.sin, torch.cos)]
         return torch.cat([z, *waves], dim=-1)

@@ -39,13 +39,13 @@ class WeightsError(ValueError):
 
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file of weights holds and how it was made. Units of `metrics`: nats per example
-    unless their names say otherwise.
+    """What a file of weights holds and how it was made.
 
-    `stderr` and `n_images` belong to the metrics of the same names: the standard error of the
-    mean over this number of images. `dtype` is that of the file; `load` gives float32. A network
-    with `channels` is a ConvVAE for images of `shape`, one without a VAE. The sizes of the
-    network have the names that they have there.
+    `metrics` are in nats per example unless their names say otherwise. `stderr` and `n_images`
+    belong to the metrics of the same names: the standard error of the mean over this number of
+    images. `dtype` is that of the file; `load` gives float32. A network with `channels` is a
+    ConvVAE for images of `shape`, one without a VAE. The sizes of the network have the names that
+    they have there.
     """
 
     data: str

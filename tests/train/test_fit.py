@@ -228,9 +228,11 @@ def test_gaussian_pixels_have_to_be_finite(pixels, bad):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_full_covariance_closes_the_gap_that_a_diagonal_leaves(seed):
-    """x = w z + noise with columns at 26 degrees: the best diagonal q misses the evidence by
-    half of log(prod of the diagonal of the precision / its determinant), 0.572 nats here; the
-    means below have a standard error of 0.004."""
+    """x = w z + noise with columns at 26 degrees.
+
+    The best diagonal q misses the evidence by half of log(prod of the diagonal of the precision /
+    its determinant), 0.572 nats here; the means below have a standard error of 0.004.
+    """
     w = torch.tensor([[1.0, 0.9], [0.0, math.sqrt(0.19)], [0.0, 0.0]])
     lik, g = Gaussian(0.3), gen(seed)
     x = torch.randn(2048, 2, generator=g) @ w.T + 0.3 * torch.randn(2048, 3, generator=g)

@@ -16,7 +16,7 @@ SHARES = [1e-6, 0.025, 0.3, 0.5, 0.8, 0.975, 1 - 1e-6]
 
 @pytest.fixture
 def script(load_script):
-    """A function of the script at each of a list of arguments: script("betaCdf", [[0.5, 2, 1]])."""
+    """Call a function of the script at each of a list of arguments."""
     page = load_script("beta")
     return lambda name, calls: page.evaluate(f"{json.dumps(calls)}.map((c) => {name}(...c))")
 

@@ -89,8 +89,10 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def elsewhere(folder: Path, top: Path) -> str:
-    """What to say of a folder that is missing: what beside it is called alike, or where one of
-    its name lies, at most three levels below `top`; ends a sentence."""
+    """End of a sentence about a missing folder: where one like it is.
+
+    Names similar folders beside it, or one of the same name at most three levels below `top`.
+    """
     above = folder.parent
     beside = [p.name for p in above.iterdir() if p.is_dir()] if above.is_dir() else []
     if _alike(folder.name, beside):

@@ -54,6 +54,7 @@ class Decoding:
 
     @property
     def n_bytes(self) -> int:
+        """Size of one decoded image in bytes."""
         return self.channels * self.height * self.width
 
     def __str__(self) -> str:
