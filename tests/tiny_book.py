@@ -58,14 +58,15 @@ class TinyBook:
         (path / "book/inventory.yml").write_text(INVENTORY)
         (path / "book/references.bib").write_text("")
         (path / "notebooks").mkdir()
-        light, heavy = "from vaelib import ledger", "from vaelib import gaussian, ledger"
-        for name, word, imports in (("01_one", "one", light), ("02_two", "two", heavy)):
+        one, two = "from vaelib import ledger", "from vaelib import ledger, sigmoids"
+        for name, word, imports in (("01_one", "one", one), ("02_two", "two", two)):
             text = FRONT_MATTER + CHAPTER.format(word=word, imports=imports)
             (path / f"notebooks/{name}.md").write_text(text)
         return cls(path)
 
     def copy_to(self, path: Path) -> "TinyBook":
-        shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("_build", "__pycache__"))
+        """The same book in another folder, with its runs and without its pages."""
+        shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("html", "__pycache__"))
         return TinyBook(path)
 
     def run(self, *args, check: bool = False, **environment):
