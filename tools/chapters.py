@@ -55,7 +55,7 @@ def code_digest(name: str) -> str:
     """Changes when the chapter's code cells, a room they use or the lock change; prose does not."""
     cells = [[c.source, c.metadata] for c in source(name).cells if c.cell_type == "code"]
     digest = hashlib.sha256(json.dumps(cells, sort_keys=True).encode())
-    for path in [*_files_of_rooms(rooms(name)), ROOT / "requirements.lock"]:
+    for path in [*files_of_rooms(rooms(name)), ROOT / "requirements.lock"]:
         digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -148,7 +148,7 @@ def _files_of(module: str) -> Iterator[Path]:
         yield from sorted(path.parent.glob(f"{path.name}.*"))
 
 
-def _files_of_rooms(found: set[str]) -> Iterator[Path]:
+def files_of_rooms(found: set[str]) -> Iterator[Path]:
     """The modules' files, and what lies beside the rooms: vaelib/__init__.py, the style sheet."""
     beside = (ROOT / "vaelib").iterdir()
     yield from sorted(p for p in beside if p.is_file() and p.suffix != ".py")

@@ -111,7 +111,7 @@ class Page:
         here = PurePosixPath(self.name).parent
         if page.startswith("notebooks/"):
             file = os.path.relpath(f"{page}.ipynb", here)
-        elif base := _site():
+        elif base := site():
             file = f"{base}/{page}.html"
         else:  # the source on disk has no anchors that a notebook program knows
             return os.path.relpath(f"{page}.md", here)
@@ -364,7 +364,7 @@ def _end_of_proof(text: str) -> str:
 
 
 @cache
-def _site() -> str:
+def site() -> str:
     """The address of the built pages (`html.baseurl` of _config.yml), or "" if not set."""
     config = yaml.safe_load((chapters.ROOT / "_config.yml").read_text())
     return (config.get("html", {}).get("baseurl") or "").rstrip("/")

@@ -214,7 +214,7 @@ def test_labels_of_other_chapters_and_pages():
 
 def test_links_to_the_site_where_it_is_known(monkeypatch):
     page = Page("notebooks/04_elbo", label_pass.of_book())
-    monkeypatch.setattr("plain._site", lambda: "https://example.org/vae")
+    monkeypatch.setattr("plain.site", lambda: "https://example.org/vae")
     assert page.href("#erratum-11") == "https://example.org/vae/book/errata.html#erratum-11"
     assert page.href("05_cavi_mixture.md") == "05_cavi_mixture.ipynb"
 

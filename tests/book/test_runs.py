@@ -51,7 +51,7 @@ def test_rooms_are_followed_through_imports():
 def test_a_chapter_depends_on_its_own_view_only():
     """A view's script counts with its module; what all views share counts for all of them."""
     own, other = (
-        {p.name for p in chapters._files_of_rooms(chapters.rooms(name))}
+        {p.name for p in chapters.files_of_rooms(chapters.rooms(name))}
         for name in ("05_cavi_mixture", "01_bayesian_coin")
     )
     assert {"cavi.py", "cavi.js", "core.js", "view.css", "__init__.py"} <= own
