@@ -105,9 +105,8 @@ def converted(sources: list[NotebookNode], page: Page, name: str) -> list[Notebo
         hidden = {"hide-input", "hide-cell"} & set(source.metadata.get("tags", []))
         metadata = {key: source.metadata[key] for key in KEPT if key in source.metadata}
         if hidden:
-            metadata["jupyter"] = FOLDED | (
-                {"outputs_hidden": True} if "hide-cell" in hidden else {}
-            )
+            # Not "outputs_hidden": JupyterLab takes it away when the cell is run.
+            metadata["jupyter"] = FOLDED
         if "hide-cell" in hidden and cells and cells[-1].cell_type == "markdown":
             cells[-1].source += f"\n\n{CODE_BELOW}"
         cells.append(new_code_cell(source.source, metadata=metadata))

@@ -360,7 +360,7 @@ def _end_of_proof(text: str) -> str:
     """The text with the sign that ends a proof."""
     last = text.rstrip().rpartition("\n")[2]
     is_sentence = last and not re.match(r"\$\$|[|>]|</|```", last)
-    return f"{text.rstrip()} ∎" if is_sentence else f"{text.rstrip()}\n\n∎"
+    return f"{text.rstrip()}\u00a0∎" if is_sentence else f"{text.rstrip()}\n\n∎"
 
 
 @cache

@@ -107,13 +107,12 @@ def test_a_formula_has_its_number_and_is_found_at_the_sentence_before_it(sample)
 def test_a_theorem_is_a_quote_with_its_formulas_on_one_line(sample):
     assert '> <a id="thm-rule"></a>**Theorem 4.1** (A title with $x$).' in sample
     assert "> $$ c = d . \\tag{4.2} $$" in sample
-    assert "**Proof.** By [Theorem 4.1](#thm-rule). ∎" in sample
+    assert "**Proof.** By [Theorem 4.1](#thm-rule).\u00a0∎" in sample
 
 
 def test_a_caption_stands_under_its_hidden_cell(sample):
     cell, _, caption = sample.partition("CODE ")[2].partition("\n\n")
     assert "'source_hidden': True" in cell
-    assert "outputs_hidden" not in cell
     where = '<a id="fig-rule"></a>**Figure 4.1.** What [(4.2)](#eq-second) looks like.'
     assert caption.startswith(where)
 
@@ -175,7 +174,7 @@ def test_an_exercise_is_a_quote_and_its_solution_a_fold():
     assert "> **Exercise 1**\n>\n> Show that\n>\n> $$ a = b . $$" in text
     fold = "<details>\n<summary>Solution</summary>\n\nLook:\n\n$$\na = b .\n$$\n\n</details>"
     assert f"{fold}\n\n{pair.CODE_BELOW}" in text
-    assert "'outputs_hidden': True" in text
+    assert "'source_hidden': True" in text
 
 
 def test_notes_margins_and_footnotes():
