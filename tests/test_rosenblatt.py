@@ -89,15 +89,6 @@ def test_the_banana_by_hand():
     assert torch.allclose(x2, 0.7 * (z[:, 0] ** 2 - 1) + 0.3 * z[:, 1])
 
 
-def test_the_density_of_the_mixture_is_scipys():
-    x = decode_exact(BUMPS, noise(2))
-    parts = [
-        w * stats.multivariate_normal(m.numpy(), (c @ c.T).numpy()).pdf(x.numpy())
-        for w, m, c in zip(WEIGHTS.tolist(), MEANS, CHOLS, strict=True)
-    ]
-    assert torch.allclose(BUMPS.log_prob(x), torch.tensor(sum(parts)).log(), atol=1e-10)
-
-
 def test_a_mixture_of_one_is_the_cholesky_factor():
     chol = torch.tensor([[1.0, 0, 0], [0.5, 2.0, 0], [-0.3, 0.4, 0.7]], **F64)
     mean = torch.tensor([0.2, -1.0, 3.0], **F64)
@@ -109,12 +100,10 @@ def test_a_mixture_of_one_is_the_cholesky_factor():
 @pytest.mark.parametrize(
     ("target", "law"), [(gumbel(), stats.gumbel_r), (cauchy(), stats.cauchy)], ids=["g", "c"]
 )
-def test_densities_and_quantiles_on_the_line_are_scipys(target, law):
+def test_quantiles_on_the_line_are_scipys(target, law):
     z = torch.linspace(-5, 5, 41, **F64)[:, None]
     x = decode_exact(target, z)[:, 0].numpy()
     assert x == pytest.approx(law.ppf(stats.norm.cdf(z[:, 0])), rel=1e-8, abs=1e-9)
-    log_px = target.log_prob(torch.tensor(x)[:, None]).numpy()
-    assert log_px == pytest.approx(law.logpdf(x), abs=1e-9)
 
 
 @each_target
@@ -167,10 +156,6 @@ def test_jac_of_a_single_row_can_be_nested():
 def test_a_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"banana: z has shape \(3,\), expected \(\.\.\., 2\)"):
         decode_exact(banana(), torch.zeros(3))
-    with pytest.raises(ValueError, match="gumbel: x has shape"):
-        gumbel().log_prob(torch.zeros(4, 2))
-    with pytest.raises(ValueError, match="do not belong to one mixture"):
-        mixture(WEIGHTS, MEANS[:, :1], CHOLS)
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan])
