@@ -1,8 +1,5 @@
 """Networks that nobody has trained, and images for them: small, but far from linear."""
 
-from itertools import pairwise
-
-import numpy as np
 import torch
 
 from vaelib.model import VAE
@@ -23,9 +20,14 @@ def gray_images(n=20, data_dim=9, seed=5):
     return torch.rand(n, data_dim, generator=generator(seed))
 
 
-def layers(rng, sizes, bias_std=0.2):
-    """Weight and bias of each layer, He's weights, as the views take them."""
-    return [
-        (rng.normal(0, np.sqrt(2 / n_in), (n_out, n_in)), rng.normal(0, bias_std, n_out))
-        for n_in, n_out in pairwise(sizes)
-    ]
+def whole_weights(network, seed=0):
+    """Set weights that int8 with a scale holds exactly: k / 512, |k| at most 127. Returns it."""
+    gen = generator(seed)
+    for module in network.modules():
+        for parameter in module.parameters(recurse=False):
+            k = torch.randint(-127, 128, parameter.shape, generator=gen)
+            if parameter.ndim > 1:
+                outputs = 1 if getattr(module, "transposed", False) else 0
+                k.transpose(0, outputs)[:, 0] = 127  # the largest of each output
+            parameter.data = k / 512
+    return network
