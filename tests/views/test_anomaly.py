@@ -1,86 +1,137 @@
-"""The reading desk in a browser: its Dice is Python's, its sliders and colors do what they say."""
+"""The view of chapter 12: its Dice is numpy's, its controls and colors do what they say."""
 
 import numpy as np
 import pytest
-from looking import said
+import traitlets
+from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said, set_trait, trait
 
-from vaelib import drawn
-from vaelib.web.anomaly import found, reading_desk
+from vaelib.views.anomaly import AnomalyExplorer
 
-pytestmark = pytest.mark.browser
-CONTRASTS = (0.0, 0.1, 0.2, 0.3)
+browser = pytest.mark.browser
+SIDE, CONTRASTS = 16, (0.0, 0.1, 0.3)
 
 
 @pytest.fixture(scope="module")
-def view():
-    """Phantoms with the mean of their healthy twins for a reconstruction."""
-    made = drawn.phantoms(40, size=32, lesion=None).images.x.mean(0).numpy()
-    slices = [
-        drawn.phantoms(3, seed=1, size=32, lesion="glioma", lesion_share=1, contrast=(c, c))
-        for c in CONTRASTS
-    ]
-    images = np.stack([part.images.x.numpy() for part in slices], 1)
-    made = np.broadcast_to(made, images.shape)
-    return reading_desk(
-        images, made, np.abs(images - made), slices[0].masks.numpy(),
-        contrasts=CONTRASTS, threshold=0.2, side=32,
-    )  # fmt: skip
+def arrays():
+    """Random slices with a square lesion, at half of their contrast for a reconstruction."""
+    rng = np.random.default_rng(0)
+    images = 0.6 * rng.random((3, 3, SIDE, SIDE))
+    masks = np.zeros((3, SIDE, SIDE), bool)
+    for k in range(3):
+        masks[k, 2 + k : 8 + k, 4:9] = True
+    images += masks[:, None] * np.array(CONTRASTS)[:, None, None]
+    made = 0.5 * images + 0.15
+    maps = (a.reshape(3, 3, -1) for a in (images, made, np.abs(images - made)))
+    return *maps, masks.reshape(3, -1)
 
 
 @pytest.fixture
-def root(root):
-    root.locator(".vw-text", has_text="Dice").wait_for()
-    return root
+def view(arrays):
+    return AnomalyExplorer(*arrays, contrasts=CONTRASTS, threshold=0.12)
 
 
-def test_it_finds_what_python_finds(root, view):
-    start = view.data["start"]
-    above, dice = found(view.data, 0, 3, start)
-    assert root.evaluate("r => r.above()") == above.tolist()
-    assert root.evaluate("r => r.dice()") == pytest.approx(dice)
-    assert f"Dice {dice:.2f}" in said(root)
+def by_numpy(arrays, k, c, threshold):
+    """Hits, wrong pixels and Dice on error maps rounded to 255 steps of one scale."""
+    *_, errors, masks = arrays
+    above = np.rint(255 * errors[k, c] / errors.max()) / 255 * errors.max() > threshold
+    hits = (above & masks[k]).sum()
+    return hits, (above & ~masks[k]).sum(), 2 * hits / (above.sum() + masks[k].sum())
 
 
-def test_menus_and_sliders_change_what_is_judged(root, view):
-    root.get_by_role("combobox").select_option(index=2)
-    assert root.evaluate("r => r.dice()") == pytest.approx(
-        found(view.data, 2, 3, view.data["start"])[1]
-    )
+def assert_says(root, arrays, k, c, threshold):
+    hits, wrong, dice = by_numpy(arrays, k, c, threshold)
+    assert f"Error above {threshold:.3f}: {hits} of 30 lesion pixels are found" in said(root)
+    assert f"healthy pixels marked: {wrong}. Dice {dice:.2f}" in said(root)
+    assert trait(root, "dice") == pytest.approx(dice)
+
+
+def test_error_maps_share_one_scale(view, arrays):
+    errors = arrays[2]
+    assert view.data["errors"].max() == 255
+    error = np.abs(view.data["errors"] * (view.data["scale"] / 255) - errors)
+    assert error.max() <= errors.max() / 500
+
+
+def test_bad_input_is_refused(view, arrays):
+    images, made, errors, masks = arrays
+    with pytest.raises(ValueError, match=r"reconstructions have shape .* expected \(3, 3, 256\)"):
+        AnomalyExplorer(images, made[:2], errors, masks, contrasts=CONTRASTS, threshold=0.1)
+    with pytest.raises(traitlets.TraitError, match="between 0 and the largest error"):
+        AnomalyExplorer(*arrays, contrasts=CONTRASTS, threshold=2)
+    for name, value, problem in (
+        ("slice_index", 3, "slice_index is one of 0, 1, 2, not 3"),
+        ("contrast", 0.2, "contrast is one of 0.0, 0.1, 0.3, not 0.2"),
+        ("threshold", -0.1, "between 0 and the largest error"),
+    ):
+        with pytest.raises(traitlets.TraitError, match=problem):
+            setattr(view, name, value)
+
+
+@browser
+def test_controls_move_the_traits_and_what_is_found(root, arrays):
+    assert_says(root, arrays, 0, 2, 0.12)
+    assert trait(root, "dice") not in (0, 1)
     contrast, level = root.get_by_role("slider").all()
+    root.get_by_role("combobox").select_option(index=2)
     contrast.focus()
     contrast.press("Home")
-    assert root.evaluate("r => r.dice()") == pytest.approx(
-        found(view.data, 2, 0, view.data["start"])[1]
-    )
     level.focus()
     level.press("End")
-    assert root.evaluate("r => r.above()") == found(view.data, 2, 0, 99)[0].tolist()
+    scale = arrays[2].max()
+    assert [trait(root, name) for name in ("slice_index", "contrast")] == [2, 0]
+    assert trait(root, "threshold") == pytest.approx(0.99 * scale)
+    assert level.get_attribute("aria-valuetext") == "threshold 99 % of the scale"
+    assert_says(root, arrays, 2, 0, round(0.99 * scale, 3))
 
 
-def test_it_is_small(view):
-    assert len(view.html.encode()) < 500_000
+@browser
+def test_traits_move_the_controls_and_the_picture(root, arrays):
+    before = pixels(root)
+    for name, value in (("slice_index", 1), ("contrast", 0.1), ("threshold", 0.05)):
+        set_trait(root, name, value)
+    assert pixels(root) != before
+    assert_says(root, arrays, 1, 1, 0.05)
+    contrast, level = root.get_by_role("slider").all()
+    assert root.get_by_role("combobox").input_value() == "1"
+    assert contrast.input_value() == "1"
+    assert level.input_value() == str(round(5 / arrays[2].max()))
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_pictures_fit_the_page(root, page, width):
-    page.set_viewport_size({"width": width, "height": 800})
-    page.wait_for_timeout(100)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert root.locator("canvas").bounding_box()["height"] > 150
-
-
-def test_found_pixels_have_colors_of_their_own(root):
-    """Green, blue and orange are on the last picture, next to gray."""
+@browser
+def test_found_missed_and_wrong_pixels_have_colors_of_their_own(root):
     colors = root.evaluate(
         """r => {
-          const c = r.querySelector("canvas"), ctx = c.getContext("2d"), seen = {};
-          const { data } = ctx.getImageData(0, 0, c.width, c.height);
+          const c = r.querySelector("canvas"), quarter = c.width / 4, seen = {};
+          const { data } = c.getContext("2d").getImageData(3 * quarter, 0, quarter, c.height);
           for (let i = 0; i < data.length; i += 4) {
-            const [R, G, B] = data.slice(i, i + 3);
-            const colored = Math.max(R, G, B) - Math.min(R, G, B) > 60;
-            if (colored) seen[[R, G, B]] = (seen[[R, G, B]] ?? 0) + 1;
+            const color = Array.from(data.slice(i, i + 3));
+            const hex = "#" + color.map((v) => v.toString(16).padStart(2, "0")).join("");
+            seen[hex] = (seen[hex] ?? 0) + 1;
           }
-          return Object.values(seen).filter((n) => n > 20).length;
+          const style = getComputedStyle(r);
+          const names = ["green", "blue", "orange"].map((name) => `--vw-${name}`);
+          return names.map((name) => seen[style.getPropertyValue(name).trim()]);
         }"""
     )
-    assert colors >= 3
+    assert min(colors) > 50
+
+
+@browser
+def test_two_copies_on_one_page_live_apart(page, view):
+    page.set_content(view.page().replace("</body>", view.html + "</body>"))
+    first, second = page.locator(".vw").all()
+    second.get_by_role("combobox").select_option(index=1)
+    assert trait(first, "slice_index") == 0
+    assert trait(second, "slice_index") == 1
+    assert page.problems == []
+
+
+@browser
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_fits_and_is_labeled(root, page, width):
+    assert_fits(root, page, width)
+
+
+@browser
+def test_it_follows_the_theme(root, page):
+    assert_follows_theme(root, page)
