@@ -57,9 +57,10 @@ export function bind({ model, onEnd }, names, changed) {
   }
   return (values) => {
     putting = true;
-    tell(model, values);
+    for (const [name, value] of Object.entries(values)) model.set(name, value);
     putting = false;
     changed();
+    model.save_changes(); // after changed(): what it computes goes to Python in the same message
   };
 }
 
