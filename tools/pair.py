@@ -139,7 +139,10 @@ def deeper(cells: list[NotebookNode]) -> list[NotebookNode]:
             text = "\n\n".join(cell.source for cell in section).removeprefix(title[0])
             section = [new_markdown_cell(folded(title[2], text.strip(), title[3]))]
         else:
-            first.metadata["jp-MarkdownHeadingCollapsed"] = True
+            heading = new_markdown_cell(title[0].strip())
+            heading.metadata["jp-MarkdownHeadingCollapsed"] = True
+            text = first.source.removeprefix(title[0]).strip()
+            section[:1] = [heading, new_markdown_cell(text)] if text else [heading]
         found += section
     return found
 

@@ -345,7 +345,7 @@ def quoted(text: str) -> str:
 def folded(title: str, text: str, anchors: str = "") -> str:
     """A fold that the reader opens; a link to its anchors arrives at its title."""
     words = html.escape(re.sub(r"[*`]", "", title), quote=False)
-    return f"<details>\n<summary>{anchors}{words}</summary>\n\n{text}\n\n</details>"
+    return f"<details>\n<summary>{anchors}<b>{words}</b></summary>\n\n{text}\n\n</details>"
 
 
 def _run_in(head: str, body: str) -> str:

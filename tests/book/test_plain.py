@@ -172,7 +172,7 @@ solve()
 def test_an_exercise_is_a_quote_and_its_solution_a_fold():
     text = plain(SOLUTION)
     assert "> **Exercise 1**\n>\n> Show that\n>\n> $$ a = b . $$" in text
-    fold = "<details>\n<summary>Solution</summary>\n\nLook:\n\n$$\na = b .\n$$\n\n</details>"
+    fold = "<details>\n<summary><b>Solution</b></summary>\n\nLook:\n\n$$\na = b .\n$$\n\n</details>"
     assert f"{fold}\n\n{pair.CODE_BELOW}" in text
     assert "'source_hidden': True" in text
 
@@ -270,7 +270,7 @@ The end.
 def test_a_deeper_section_is_a_fold_that_links_arrive_in():
     text = plain(DEEPER)
     fold = text[text.index("<details>") : text.index("</details>")]
-    assert '<summary><a id="sec-fold"></a>Deeper: why $a = b$</summary>\n\nFirst.' in fold
+    assert '<summary><a id="sec-fold"></a><b>Deeper: why $a = b$</b></summary>\n\nFirst.' in fold
     assert "### A part\n\nSecond." in fold
     assert "Open" not in fold
     assert text.count("<details>") == 1
@@ -280,6 +280,7 @@ def test_a_deeper_section_with_code_is_a_folded_heading():
     page, cells = page_of(DEEPER)
     cells = pair.converted(cells, page, "04_sample")
     folded = [c for c in cells if c.metadata.get("jp-MarkdownHeadingCollapsed")]
-    assert [c.source for c in folded] == ['### Deeper: with code <a id="sec-code"></a>\n\nBefore.']
+    assert [c.source for c in folded] == ['### Deeper: with code <a id="sec-code"></a>']
+    assert [c.source for c in cells[cells.index(folded[0]) + 1 :]][:2] == ["Before.", "run()"]
     # The section ends where a cell begins with the next heading.
     assert cells[-1].source == "### Next\n\nThe end."
