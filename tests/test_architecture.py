@@ -9,12 +9,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import jupytext
+import chapters
 
 import vaelib
 
 ROOT = Path(vaelib.__file__).parent
+TESTS = Path(__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
+OURS = {"vaelib"} | {path.stem for path in (TESTS.parent / "tools").glob("*.py")}
 
 # data -> model -> objective -> train -> evaluate: a room may use those to its left.
 MAY_IMPORT = {
@@ -211,38 +213,6 @@ def test_only_runtime_reads_the_environment():
     assert not found, listed(found)
 
 
-def test_tests_and_chapters_use_no_private_names():
-    """Neither `from vaelib.x import _y` nor `x._y`, where x was imported from vaelib."""
-    tests = {path.name: tree(path) for path in Path(__file__).parent.rglob("*.py")}
-    chapters = {path.name: code_cells(path) for path in (ROOT.parent / "notebooks").glob("*.md")}
-    found = []
-    for file, module in (tests | chapters).items():
-        ours = set()
-        for node, name in imports(ast.walk(module)):
-            if top(name) == "vaelib":
-                ours |= {alias.asname or alias.name.split(".")[-1] for alias in node.names}
-                if is_private(name.split(".")[-1]):
-                    found.append(f"{file} imports {name}")
-        found += [
-            f"{file} uses {node.value.id}.{node.attr}"
-            for node in ast.walk(module)
-            if isinstance(node, ast.Attribute)
-            and is_private(node.attr)
-            and getattr(node.value, "id", None) in ours
-        ]
-    assert chapters
-    assert not found, listed(found)
-
-
-def is_private(name):
-    return name.startswith("_") and not name.endswith("_")
-
-
-def code_cells(path):
-    cells = jupytext.read(path, fmt="md:myst").cells
-    return ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
-
-
 def test_the_mixture_needs_no_more_than_numpy_and_scipy():
     names = {top(name) for _, name in imports(ast.walk(tree(ROOT / "mixture.py")))}
     assert names - set(sys.stdlib_module_names) <= {"numpy", "scipy"}
@@ -287,6 +257,77 @@ def public_functions(module):
                 if isinstance(item, ast.FunctionDef) and not item.name.startswith("_"):
                     decorators = {getattr(d, "id", "") for d in item.decorator_list}
                     yield item, "staticmethod" not in decorators
+
+
+# Names with an underscore that Python, IPython or torch document for use.
+PROTOCOLS = {"_repr_mimebundle_", "_asdict", "_fields", "_replace", "_subclasses"}
+# Test files that stand for no module of vaelib, and what they are for.
+NOT_MIRRORED = {
+    "test_architecture.py": "laws about all modules",
+    "test_bench_gpu.py": "benchmarks/bench_gpu.py",
+    "views/test_lab.py": "the views in JupyterLab",
+}
+OTHER_FOLDERS = {"book": "pages and tools", "browser": "pages in a browser"}
+
+
+def sources():
+    """(name, tree) of each test and of each chapter, its code cells as one module."""
+    for path in sorted(TESTS.rglob("*.py")):
+        yield path.relative_to(TESTS.parent).as_posix(), tree(path)
+    for name in chapters.names():
+        cells = [c.source for c in chapters.source(name).cells if c.cell_type == "code"]
+        yield f"notebooks/{name}.md", ast.parse("\n".join(cells))
+
+
+def private(name):
+    return name.startswith("_") and not name.startswith("__") and name not in PROTOCOLS
+
+
+def root_of(node):
+    """The first name of `a.b().c`: a."""
+    while not isinstance(node, ast.Name):
+        below = [getattr(node, part, None) for part in ("value", "func")]
+        if not (node := next((n for n in below if isinstance(n, ast.AST)), None)):
+            return ""
+    return node.id
+
+
+def test_no_test_or_chapter_uses_a_private_name():
+    """Of our own code; `os._exit` is the operating system's."""
+    found = []
+    for source, module in sources():
+        foreign = {
+            name.split(".")[-1] for node, name in imports(ast.walk(module)) if top(name) not in OURS
+        } | {"self"}
+        for node in ast.walk(module):
+            names = []
+            if isinstance(node, ast.Attribute) and root_of(node) not in foreign:
+                names = [node.attr]
+            elif isinstance(node, ast.ImportFrom):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "setattr":
+                names = [a.value.split(".")[-1] for a in node.args if is_text(a)]
+            found += [f"{source}:{node.lineno} uses {n}" for n in names if private(n)]
+    assert not found, listed(found)
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def test_each_test_file_mirrors_a_module():
+    """tests/data/test_cache.py for vaelib/data/cache.py, test_init.py for its __init__.py."""
+    found = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        place = path.relative_to(TESTS)
+        folder, name = ROOT / place.parent, place.stem.removeprefix("test_")
+        if place.as_posix() in NOT_MIRRORED or place.parts[0] in OTHER_FOLDERS:
+            continue
+        modules = [folder / f"{name}.py", folder / f"{name}.js", folder / f"__{name}__.py"]
+        modules.append(folder / name / "__init__.py")
+        if not any(module.exists() for module in modules):
+            found.append(f"tests/{place} mirrors no module")
+    assert not found, listed(found)
 
 
 def fresh_python(code):
