@@ -20,7 +20,7 @@ UNIT     = $(WORKERS) tests -m "not book"
 NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test unit notebooks browser lint pair data record bench bench-gpu kill lock clean
+.PHONY: help env book execute html test unit notebooks browser lint lab pair data record bench bench-gpu kill lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ browser: $(READY)  ## look at the built pages in a headless chromium, after `mak
 
 lint: $(READY)  ## every hook of .pre-commit-config.yaml, on all files
 	$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+lab: $(READY)  ## JupyterLab on the chapters; what it saves differs by the author's changes only
+	$(BIN)/jupyter lab --config tools/lab_config.py
 
 pair: $(READY)  ## write the .ipynb notebooks from the .md sources
 	$(BIN)/python tools/pair.py

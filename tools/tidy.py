@@ -6,7 +6,7 @@ kernel's name.
     python tools/tidy.py FILE.md ...
 
 Exits 1 when a file was changed (pre-commit then asks to stage it again), else 0. JupyterLab
-does the same at every save (jupyter_server_config.py), where jupytext wraps long lines.
+does the same at every save (tools/lab_config.py), where jupytext wraps long lines.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from jupytext.myst import parse_directive_options
 from strip import KERNEL
 
 OPENING = re.compile(r"(`{3,})\{code-cell\}.*")
-# Jupyter writes "Python 3 (ipykernel)" into the front matter.
-KERNEL_NAME = re.compile(r"(\A---\n(?:.*\n)*?kernelspec:\n  display_name: ).*")
+# Jupyter writes "Python 3 (ipykernel)" and another order into the front matter.
+KERNEL_LINES = re.compile(r"(\A---\n(?:.*\n)*?kernelspec:\n)(?: +.*\n)+")
 PLAIN = re.compile(r"[A-Za-z][\w-]*")
 
 
 def tidy(text: str) -> str:
     """The text of a chapter with all options of code cells written anew."""
-    text = KERNEL_NAME.sub(rf"\g<1>{KERNEL['display_name']}", text, count=1)
+    kernel = "".join(f"  {key}: {value}\n" for key, value in KERNEL.items())
+    text = KERNEL_LINES.sub(rf"\g<1>{kernel}", text, count=1)
     lines, done = text.split("\n"), []
     while lines:
         line = lines.pop(0)

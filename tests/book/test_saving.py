@@ -1,7 +1,7 @@
 """Saving a chapter in JupyterLab changes what its author changed, and no other file.
 
-The contents manager that `jupyter lab` uses here is made in this process, with the settings of
-the project: jupytext's, and the hook of jupyter_server_config.py.
+The contents manager of the JupyterLab that `make lab` starts is made in this process, with the
+settings of the project: jupytext's, and the hook of tools/lab_config.py.
 """
 
 import shutil
@@ -18,11 +18,10 @@ from nbformat.v4 import new_output
 from traitlets.config.loader import PyFileConfigLoader
 from tree import ROOT
 
-SETTINGS = ("jupytext.toml", "jupyter_server_config.py")
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.md"))
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding existing pre_save_hook")
 # What JupyterLab writes into a notebook that it has opened with a kernel.
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 LANGUAGE = {"name": "python", "version": "3.12.1", "pygments_lexer": "ipython3"}
 
 
@@ -31,7 +30,7 @@ class Lab:
 
     def __init__(self, root):
         self.root = root
-        config = PyFileConfigLoader(SETTINGS[1], path=str(root)).load_config()
+        config = PyFileConfigLoader("lab_config.py", path=str(ROOT / "tools")).load_config()
         manager = build_sync_jupytext_contents_manager_class(LargeFileManager)
         self.manager = manager(config=config, root_dir=str(root))
 
@@ -51,8 +50,7 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path):
-    for name in SETTINGS:
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "jupytext.toml", tmp_path)
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
     return Lab(tmp_path)
 
@@ -117,7 +115,9 @@ def test_a_notebook_that_was_run_keeps_its_outputs_until_it_is_stripped(lab):
 WRAPPED = """\
 ---
 kernelspec:
+  name: python3
   display_name: Python 3 (ipykernel)
+  language: python
 ---
 
 A `display_name: x` in the text.
@@ -150,6 +150,8 @@ KEPT = """\
 ---
 kernelspec:
   display_name: Python 3
+  language: python
+  name: python3
 ---
 
 A `display_name: x` in the text.

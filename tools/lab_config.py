@@ -1,4 +1,4 @@
-"""For `jupyter lab` started in this folder: a save changes what the author changed, no more.
+"""Settings of the JupyterLab that `make lab` starts: a save changes what the author changed.
 
 A chapter's Markdown that was opened as a notebook comes from jupytext with long captions wrapped
 over several lines; a notebook comes with the name and version of the reader's own kernel.
@@ -8,7 +8,7 @@ Both are written as they are kept. Outputs stay, until they are stripped at a co
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 import strip
 import tidy
 
