@@ -124,8 +124,11 @@ export function colors(root) {
  */
 export function canvas(parent, { ratio, label, draw }) {
   const node = el("canvas", { role: "img", "aria-label": label }, parent);
+  let drawn = 0; // the width of the picture as it is
   function redraw() {
-    const width = node.clientWidth || 300;
+    const width = node.clientWidth;
+    drawn = width;
+    if (!width) return; // out of sight, as in a cell that JupyterLab took off the page
     const height = Math.round(width * (typeof ratio === "function" ? ratio(width) : ratio));
     const scale = window.devicePixelRatio || 1;
     node.width = Math.round(width * scale);
@@ -136,12 +139,10 @@ export function canvas(parent, { ratio, label, draw }) {
     ctx.font = "12px system-ui, sans-serif";
     draw(ctx, width, height);
   }
-  let seen = 0;
-  new ResizeObserver(() => {
-    if (node.clientWidth === seen) return;
-    seen = node.clientWidth;
-    redraw();
-  }).observe(node);
+  // Both: a picture that comes back with the size that it had is no change to the first.
+  const check = () => { if (node.clientWidth !== drawn) redraw(); };
+  new ResizeObserver(check).observe(node);
+  new IntersectionObserver(check).observe(node);
   node.closest(".vw")?.addEventListener("vw-theme", redraw);
   return { node, redraw };
 }
