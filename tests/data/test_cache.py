@@ -252,6 +252,13 @@ def test_nothing_but_bad_files_is_refused_even_then(tmp_path):
         decode(tmp_path / "images", ["a.png"], HOW, skip_bad=True)
 
 
+def test_a_file_name_that_is_not_utf_8_is_a_name(tmp_path):
+    strange = os.fsdecode(b"caf\xe9.png")
+    save(tmp_path / "images" / "plain.png", seed=1).rename(tmp_path / "images" / strange)
+    for _ in range(2):
+        assert decode(tmp_path / "images", [strange], HOW).names == (strange,)
+
+
 def test_no_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="no images"):
         decode(tmp_path, [], HOW)

@@ -1,13 +1,13 @@
 """The data sets: images as bytes, labels, a stated shape, and a clear refusal of bad input.
 
-digits()       scikit-learn's bundled handwritten digits, brought to 28 x 28: always there
-mnist()        MNIST in torchvision's layout under VAELIB_DATA
+digits()       scikit-learn's bundled handwritten digits, enlarged to 28 x 28: always available
+mnist()        MNIST, as torchvision lays it out under VAELIB_DATA
 handwritten()  MNIST where it is on disk, else the digits
-brain()        brain MRI slices, a folder for each kind, under VAELIB_DATA
+brain()        brain MRI slices, one folder per class, under VAELIB_DATA
 celeba()       aligned faces with a table of attributes, under VAELIB_DATA
 
-`data.corruptions` spoils images: noise, struck pixels, masks of missing ones. `data.copies`
-finds the same picture stored twice, and `normalized()` gives each slice its own scale of gray.
+`data.corruptions` adds noise and masks, `data.copies` finds the same picture stored twice, and
+`normalized()` scales the gray values of each slice. Drawn images are in `vaelib.drawn`.
 """
 
 from pathlib import Path
@@ -15,23 +15,23 @@ from pathlib import Path
 from vaelib import runtime
 from vaelib.data.brain import brain, has_brain, normalized
 from vaelib.data.brain import folder as brain_folder
-from vaelib.data.celeba import Faces, celeba, has_celeba
+from vaelib.data.celeba import Faces, celeba, data_folder, has_celeba
 from vaelib.data.common import DataError, Dataset, ImageSet, to_unit
 from vaelib.data.digits import digits
-from vaelib.data.mnist import files, has_mnist, mnist
+from vaelib.data.mnist import has_mnist, misplaced, mnist, mnist_files
 
 
 def expected_folder() -> Path:
-    """The folder of the data sets, which may be missing where VAELIB_DATA is not set.
+    """The folder of the data sets, which may be missing unless VAELIB_DATA names it.
 
-    Raises DataError where it is set and names no folder: that is no reason to go on with
-    images that come with the package, or are drawn.
+    Raises DataError if VAELIB_DATA names no folder: a typing error must not replace data sets
+    by bundled or drawn images.
     """
     folder = runtime.data_dir()
     if runtime.data_dir_is_named() and not folder.is_dir():
         raise DataError(
-            f"VAELIB_DATA names {folder}, and there is no such folder (a relative path counts "
-            f"from {Path.cwd()}). Correct it, or unset it to do without data sets."
+            f"VAELIB_DATA names {folder}, and there is no such folder (a relative path starts "
+            f"at {Path.cwd()}). Correct it, or unset it to do without data sets."
         )
     return folder
 
@@ -39,17 +39,23 @@ def expected_folder() -> Path:
 def handwritten() -> Dataset:
     """MNIST where it is on disk, else the bundled digits.
 
-    Raises DataError for a damaged MNIST and for a VAELIB_DATA that names no folder: neither
-    is a reason to go on with other images in silence.
+    Raises DataError for a damaged or misplaced MNIST and for a VAELIB_DATA that names no
+    folder: neither may be replaced by other images silently.
     """
     folder = expected_folder()
-    inside = [f for f in (folder, folder / "raw") if any(f.glob("*-ubyte"))]
-    if inside and not has_mnist():
+    if not has_mnist() and (found := misplaced()):
         raise DataError(
-            f"MNIST lies in {inside[0]}, expected in {folder / 'MNIST' / 'raw'}: "
-            "set VAELIB_DATA to the folder that holds MNIST/raw."
+            f"MNIST: there is {found}, expected {folder / 'MNIST' / 'raw'} with the four unpacked "
+            "files: move them, or set VAELIB_DATA to the folder that holds MNIST/raw."
         )
     return mnist() if has_mnist() else digits()
+
+
+def files() -> list[Path]:
+    """What there is of the data sets: it has another path, size or date when one is added."""
+    slices = (brain_folder() / part for part in ("Training", "Testing"))
+    faces = data_folder()
+    return mnist_files() + [path for path in (*slices, faces) if path.exists()]
 
 
 __all__ = [

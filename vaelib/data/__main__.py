@@ -1,9 +1,9 @@
-"""`python -m vaelib.data fetch NAME`: download what can be, check it, say how to get the rest.
+"""`python -m vaelib.data fetch NAME`: download what can be, verify it, explain how to get the rest.
 
-mnist    downloaded, verified by hash
-brain    Kaggle asks for an account: the steps, or a check of what is there
-celeba   its owners ask to agree to their terms: the steps, or a check of what is there
-all      the three of them
+mnist    downloaded by torchvision, verified by SHA-256
+brain    needs an account of Kaggle: the steps, or a check of what is there
+celeba   its owners' terms must be accepted: the steps, or a check of what is there
+all      all three
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from vaelib.data.celeba import celeba, data_folder, has_celeba
 from vaelib.data.common import DataError
 from vaelib.data.mnist import fetch as fetch_mnist
 
-SIZE = 64  # of the images that a check decodes
+SIZE = 64  # side of the images that a check decodes
 
 BRAIN_STEPS = """\
-brain: the slices have to be brought by hand, Kaggle asks for an account.
+brain: download the slices by hand, Kaggle requires an account.
   1. Sign in at https://www.kaggle.com and open masoudnickparvar/brain-tumor-mri-dataset.
   2. Download it (about 150 MB) and unpack it.
   3. Move the folders Training and Testing to {folder}
   4. Run this command again: it reads every file."""
 
 CELEBA_STEPS = """\
-celeba: the faces have to be brought by hand, for research that is not commercial.
+celeba: download the faces by hand, for non-commercial research only.
   1. Open https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html and agree to the terms.
   2. Download img_align_celeba.zip (1.4 GB) and list_attr_celeba.txt, and unpack the images.
   3. Move img_align_celeba and list_attr_celeba.txt to {folder}
-     (Kaggle's copy, with list_attr_celeba.csv, will do as well.)
+     (Kaggle's copy, with list_attr_celeba.csv, works as well.)
   4. Run this command again: it reads every file."""
 
 
 def mnist() -> str:
-    """Download it, or see that it is there: what was done."""
+    """Download MNIST unless present and intact; returns a status line."""
     return f"mnist: verified in {fetch_mnist()}"
 
 
 def slices() -> str:
-    """The steps to get the brain slices, or what is there."""
+    """The steps to get the brain slices, or a status line after reading them all."""
     if not has_brain():
         return BRAIN_STEPS.format(folder=brain_folder())
     return _checked(brain(SIZE), "brain", brain_folder())
 
 
 def faces() -> str:
-    """The steps to get the faces, or what is there."""
+    """The steps to get the faces, or a status line after reading them all."""
     if not has_celeba():
         return CELEBA_STEPS.format(folder=data_folder())
     return _checked(celeba(SIZE), "celeba", data_folder())

@@ -2,7 +2,7 @@
 
     VAELIB_DATA/brain-tumor-mri/{Training,Testing}/{notumor,glioma,meningioma,pituitary}/*.jpg
 
-Files of any size, gray or color. For research on methods only: nothing here is a diagnosis.
+Images of any size, gray or color. For research on methods only: nothing here is a diagnosis.
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ from vaelib.data.decode import Decoding
 
 KINDS = ("notumor", "glioma", "meningioma", "pituitary")  # the labels 0 to 3; 0 is healthy
 PARTS = ("Training", "Testing")
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-HOW_TO_MEND = (
+HOW_TO_FIX = (
     "run `python -m vaelib.data fetch brain` for the steps, or point VAELIB_DATA at the folder "
     "that holds brain-tumor-mri"
 )
 
 
 def folder() -> Path:
-    """Where the slices are expected."""
+    """The folder that should hold the slices."""
     return runtime.data_dir() / "brain-tumor-mri"
 
 
 def has_brain() -> bool:
-    """True when the folder is there, whatever is in it."""
+    """True when the folder exists, whatever is in it."""
     return folder().is_dir()
 
 
 def brain(size: int = 256, *, skip_bad: bool = False) -> Dataset:
     """Gray slices of size x size, stretched to it as in the thesis (listing C.2).
 
-    labels are positions in KINDS; `files` look like `glioma/Te-gl_0026.jpg`. Of files that are
-    byte for byte the same only one is kept, in the test set if it is there: no image is in
-    both parts. The first load decodes, later ones map the result from disk.
+    Labels are positions in KINDS; `files` look like `glioma/Te-gl_0026.jpg`. Of identical files
+    one is kept, in the test set if it is there: no image is in both parts. The first load
+    decodes, later ones map the result from disk.
 
     Raises DataError that names what is missing or damaged; skip_bad=True leaves damaged files
     out and says so in the notes.
@@ -61,10 +60,10 @@ def brain(size: int = 256, *, skip_bad: bool = False) -> Dataset:
 
 
 def normalized(images: ImageSet, share: float = 0.995) -> ImageSet:
-    """Each slice divided by its own quantile of gray values, so that 1 - share of it is white.
+    """Each slice divided by the `share` quantile of its own gray values, clipped to white.
 
     Scanners and files scale the same tissue differently; what is left is shape and contrast.
-    A slice darker than 5 % of the scale is not brightened further.
+    A quantile below 5 % of the scale counts as 5 %, so that a dark slice stays dark.
     """
     x = images.x
     top = torch.quantile(x, share, dim=1, keepdim=True).clamp_min(0.05)
@@ -73,18 +72,24 @@ def normalized(images: ImageSet, share: float = 0.995) -> ImageSet:
 
 def _names(part: Path) -> list[str]:
     """`kind/file` of every image, sorted. Raises DataError for a missing or empty folder."""
+    from torchvision.datasets.folder import is_image_file, make_dataset
+
     names = []
     for kind in KINDS:
         if not (part / kind).is_dir():
             lost = part / kind if part.is_dir() else part
             hint = elsewhere(lost, runtime.data_dir())
-            raise DataError(f"brain MRI: no folder {lost}{hint} To mend it, {HOW_TO_MEND}.")
-        files = sorted(
-            p.name for p in (part / kind).iterdir() if p.suffix.lower() in ENDINGS
-        )  # hidden files and notes have other endings
-        if not files:
-            raise DataError(f"brain MRI: {part / kind} has no images. To mend it, {HOW_TO_MEND}.")
-        names += [f"{kind}/{name}" for name in files]
+            raise DataError(f"brain MRI: no folder {lost}{hint} To fix it, {HOW_TO_FIX}.")
+        images = make_dataset(
+            part,
+            {kind: 0},
+            # macOS keeps notes in hidden files such as ._image.jpg
+            is_valid_file=lambda path: is_image_file(path) and Path(path).name[0] != ".",
+            allow_empty=True,
+        )
+        if not images:
+            raise DataError(f"brain MRI: {part / kind} has no images. To fix it, {HOW_TO_FIX}.")
+        names += [Path(path).relative_to(part).as_posix() for path, _ in images]
     return names
 
 

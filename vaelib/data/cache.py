@@ -121,7 +121,7 @@ def _stamp(folder: Path, names: Sequence[str], how: Decoding, skip_bad: bool) ->
             lines.append(f"{name}\0{status.st_size} {status.st_mtime_ns}")
         except OSError:  # `decode_file` will say what is wrong with it
             lines.append(name)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest()
 
 
 def _read_key(stamp: Path) -> str | None:

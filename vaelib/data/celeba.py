@@ -3,18 +3,19 @@
     VAELIB_DATA/celeba/img_align_celeba/*.jpg     (or one level deeper, as Kaggle packs them)
     VAELIB_DATA/celeba/list_attr_celeba.txt    (the original), or .csv (Kaggle's)
 
-A folder of portraits of one's own works as well: the same two names, any attributes.
+A folder of your own portraits works as well: the same two names, any attributes.
 """
 
 from __future__ import annotations
 
-import csv
+import io
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,8 +27,7 @@ from vaelib.data.decode import Decoding
 IMAGES = "img_align_celeba"
 TABLES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 TEST_SHARE = 0.1
-VALUES = {"1": True, "+1": True, "-1": False, "0": False, "1.0": True, "-1.0": False, "0.0": False}
-HOW_TO_MEND = (
+HOW_TO_FIX = (
     "run `python -m vaelib.data fetch celeba` for the steps, or point VAELIB_DATA at the folder "
     "that holds celeba"
 )
@@ -54,10 +54,10 @@ class Faces:
         return Faces(self.images[index], self.attributes[index], self.names)
 
     def has(self, name: str) -> Tensor:
-        """Which faces have the attribute: (N,) bool, by name and never by position.
+        """Which faces have the attribute: (N,) bool.
 
-        Raises DataError for an unknown name, with near ones, and for an attribute that all
-        of the faces have or none: there is nothing to compare.
+        Raises DataError for an unknown name, with close matches, and for an attribute that all
+        or none of the faces have: there is nothing to compare.
         """
         if name not in self.names:
             raise DataError(f"no attribute named {name!r}{near(name, self.names)}")
@@ -71,26 +71,28 @@ class Faces:
 
 
 def data_folder() -> Path:
-    """Where the faces are expected."""
+    """The folder that should hold the faces."""
     return runtime.data_dir() / "celeba"
 
 
 def has_celeba() -> bool:
-    """True when the folder is there, whatever is in it."""
+    """True when the folder exists, whatever is in it."""
     return data_folder().is_dir()
 
 
-def celeba(size: int = 64, *, folder: Path | None = None, skip_bad: bool = False) -> Dataset[Faces]:
-    """Color faces of size x size with their attributes, cut to a square from the middle.
+def celeba(
+    size: int = 64, *, folder: Path | str | None = None, skip_bad: bool = False
+) -> Dataset[Faces]:
+    """Color faces of size x size with their attributes, cropped to a square at the center.
 
-    Another `folder` of the same layout may be named. A tenth is for the test, chosen by the
-    content of the files: copies are dropped and never part. labels are 0, a face has no class.
+    `folder` names another folder of the same layout. A tenth is the test set, chosen by the
+    content of the files; of identical files one is kept. Labels are 0: a face has no class.
 
-    Raises DataError that names what is missing, damaged or does not fit together: files,
-    columns, rows, values. skip_bad=True leaves damaged images and rows without an image out,
-    and says so in the notes.
+    Raises DataError that names what is missing, damaged or inconsistent: files, columns, rows,
+    values. skip_bad=True leaves out damaged images and rows without an image, and says so in
+    the notes.
     """
-    folder = data_folder() if folder is None else folder
+    folder = data_folder() if folder is None else Path(folder).expanduser()
     table = _table_of(folder)
     images = folder / IMAGES
     images = images / IMAGES if (images / IMAGES).is_dir() else images
@@ -119,89 +121,67 @@ def celeba(size: int = 64, *, folder: Path | None = None, skip_bad: bool = False
 def read_table(path: Path) -> tuple[list[str], tuple[str, ...], Tensor]:
     """File names, attribute names and values (N, A) bool of a table of attributes.
 
-    The original text (a count, the names, a row for each file) or comma, semicolon or tab
-    separated with a header; any line ends, with or without a byte order mark; 1 is yes, -1 or
-    0 no. Raises DataError that names the line.
+    The original text (a count, the names, one row per file), or a table with a header,
+    separated by commas, semicolons or tabs; 1 is yes, -1 or 0 no. Raises DataError that names
+    the line.
     """
-    first, *rest = _lines(path)
-    count = first[1].strip()
-    names, rows = _original(path, count, rest) if count.isdecimal() else _separated(first, rest)
-    twice = next((name for name, n in Counter(names).items() if n > 1), None)
-    if not names or twice:
-        problem = f"has two columns named {twice}" if twice else "has no names of attributes"
-        raise DataError(f"{path} {problem} in its header")
-    ids, values = [], []
-    for number, (file, *marks) in rows:
-        if len(marks) != len(names):
-            raise DataError(
-                f"{path}, line {number} ({file}): {len(marks)} values, expected {len(names)}"
-            )
-        try:
-            values.append([VALUES[mark] for mark in marks])
-        except KeyError as problem:
-            raise DataError(
-                f"{path}, line {number} ({file}): value {problem}, expected 1 or -1 (or 0)"
-            ) from problem
-        ids.append(file)
-    if not ids:
-        raise DataError(f"{path} has no rows below its header, expected one for each image")
-    twice = next((file for file, n in Counter(ids).items() if n > 1), None)
-    if twice:
-        raise DataError(f"{path} has two rows for {twice}")
-    return ids, tuple(names), torch.tensor(values, dtype=torch.bool)
+    import pandas as pd
 
-
-Row = tuple[int, list[str]]  # the number of a line, and what stands in it
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """The lines that are not blank, with their numbers."""
     try:
         text = path.read_text("utf-8-sig")
+        first, second = [*text.strip().splitlines()[:2], "", ""][:2]
+        original = first.strip().isdecimal()
+        mark = r"\s+" if original else max(",;\t", key=first.count)
+        width = len(second.split()) + 1 if original else first.count(mark) + 1
+        cells = pd.read_csv(
+            io.StringIO(text), sep=mark, names=range(width), index_col=False, dtype=str,
+            keep_default_na=False, na_values=[""], skip_blank_lines=False, skipinitialspace=True,
+        )  # fmt: skip
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{path} cannot be read as text in UTF-8: {problem}") from problem
-    lines = [line for line in enumerate(text.splitlines(), 1) if line[1].strip()]
-    if not lines:
-        raise DataError(f"{path} is empty")
-    return lines
-
-
-def _original(
-    path: Path, count: str, lines: list[tuple[int, str]]
-) -> tuple[list[str], Iterator[Row]]:
-    header, *rest = lines or [(0, "")]
-    if count != str(len(rest)):
+    except pd.errors.ParserError as problem:
+        raise DataError(f"{path} is not a table of attributes: {problem}") from problem
+    cells = cells.dropna(how="all")
+    header = cells.iloc[:1, 1:] if not original else cells.iloc[1:2, : width - 1]
+    names = tuple(str(name).strip() for name in header.to_numpy().ravel())
+    rows = cells.iloc[2 if original else 1 :].fillna("")
+    if original and len(rows) != int(first):
         raise DataError(
-            f"{path} announces {count} faces in its first line and has {len(rest)} rows: "
+            f"{path} announces {first.strip()} faces in its first line and has {len(rows)} rows: "
             "it is truncated, or was edited"
         )
-    return header[1].split(), ((number, line.split()) for number, line in rest)
+    ids = [str(file).strip() for file in rows[0]]
+    _refuse_duplicates(path, "columns named", names, "names of attributes in its header")
+    _refuse_duplicates(path, "rows for", ids, "rows below its header, expected one for each image")
+    values = rows.iloc[:, 1:].apply(pd.to_numeric, errors="coerce")
+    wrong = np.argwhere(~values.isin([-1, 0, 1]).to_numpy())
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"{path}, line {rows.index[row] + 1} ({ids[row]}): {names[column]} is "
+            f"{rows.iloc[row, column + 1]!r}, expected 1 or -1 (or 0)"
+        )
+    return ids, names, torch.tensor((values == 1).to_numpy())
 
 
-def _separated(
-    first: tuple[int, str], rest: list[tuple[int, str]]
-) -> tuple[list[str], Iterator[Row]]:
-    mark = max(",;\t", key=first[1].count)
-
-    def cells(line: str) -> list[str]:
-        try:
-            return [cell.strip() for cell in next(csv.reader([line], delimiter=mark))]
-        except csv.Error as problem:  # a cell of a hundred thousand characters
-            return [str(problem)]
-
-    return cells(first[1])[1:], ((number, cells(line)) for number, line in rest)
+def _refuse_duplicates(path: Path, what: str, entries: Sequence[str], none: str) -> None:
+    if not entries:
+        raise DataError(f"{path} has no {none}")
+    entry, count = Counter(entries).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{path} has {count} {what} {entry}")
 
 
 def _table_of(folder: Path) -> Path:
     if not (folder / IMAGES).is_dir():
         hint = elsewhere(folder / IMAGES, folder.parent)
-        raise DataError(f"faces: no folder {folder / IMAGES}{hint} To mend it, {HOW_TO_MEND}.")
+        raise DataError(f"faces: no folder {folder / IMAGES}{hint} To fix it, {HOW_TO_FIX}.")
     for name in TABLES:
         if (folder / name).is_file():
             return folder / name
     raise DataError(
         f"faces: no table of attributes in {folder}, expected {' or '.join(TABLES)}. "
-        f"To mend it, {HOW_TO_MEND}."
+        f"To fix it, {HOW_TO_FIX}."
     )
 
 

@@ -1,182 +1,132 @@
-"""MNIST as torchvision lays it out: VAELIB_DATA/MNIST/raw/*-ubyte, checked by hash."""
+"""MNIST, read and downloaded by torchvision (VAELIB_DATA/MNIST/raw), verified by SHA-256."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import shutil
-import zlib
-from collections.abc import Sequence
+import http.client
+import socket
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from vaelib import runtime
+from vaelib import files, runtime
 from vaelib.data.common import DataError, Dataset, ImageSet
-from vaelib.data.download import download
-from vaelib.files import write_whole
 
 SIDE = 28
-# SHA-256 and size in bytes of the four unpacked files.
-FILES = {
-    "train-images-idx3-ubyte": (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        47_040_016,
+KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
+# For each part its number of images and the SHA-256 of its pixels and of its labels, as bytes.
+PARTS = {
+    "train": (
+        60_000,
+        "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
     ),
-    "train-labels-idx1-ubyte": (
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        60_008,
-    ),
-    "t10k-images-idx3-ubyte": (
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        7_840_016,
-    ),
-    "t10k-labels-idx1-ubyte": (
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        10_008,
+    "t10k": (
+        10_000,
+        "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
     ),
 }
-# The same of the files packed by gzip, as they are offered for download.
-PACKED = {
-    "train-images-idx3-ubyte": (
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        9_912_422,
-    ),
-    "train-labels-idx1-ubyte": (
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        28_881,
-    ),
-    "t10k-images-idx3-ubyte": (
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        1_648_877,
-    ),
-    "t10k-labels-idx1-ubyte": (
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        4_542,
-    ),
-}
-MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist",
-    "https://storage.googleapis.com/cvdf-datasets/mnist",
-)
-HOW_TO_MEND = (
-    "run `make data` to download MNIST, or point VAELIB_DATA at the folder that holds MNIST/raw"
-)
-
-
-def raw_dir() -> Path:
-    """The folder of the four files: VAELIB_DATA/MNIST/raw, as torchvision lays it out."""
-    return runtime.data_dir() / "MNIST" / "raw"
-
-
-def files() -> list[Path]:
-    """Those of the four files that are there, in whatever state."""
-    return [path for name in FILES if (path := raw_dir() / name).exists()]
-
-
-def has_mnist() -> bool:
-    """True when the folder MNIST/raw exists and is not empty, whatever the state of its files."""
-    folder = raw_dir()
-    return folder.is_dir() and any(folder.iterdir())
+SECONDS = 30.0  # without a byte from the network, before the connection counts as broken
+HOW_TO_FIX = "run `make data` to download it, or point VAELIB_DATA at the folder that holds MNIST"
 
 
 def mnist() -> Dataset:
-    """All of MNIST, 60,000 + 10,000 images of 28 x 28.
+    """All of MNIST, 60,000 + 10,000 images of 28 x 28; never downloads.
 
     Raises DataError naming the file when one is missing, truncated or altered.
     """
-    return Dataset("MNIST", _read("train"), _read("t10k"))
+    return _read(runtime.data_dir())
 
 
-def fetch(mirrors: Sequence[str] = MIRRORS, *, local: bool = False) -> Path:
-    """Download MNIST into VAELIB_DATA and return the folder of its files.
+def has_mnist() -> bool:
+    """True when MNIST/raw (or MNIST/processed) holds anything, whatever its state."""
+    return any((runtime.data_dir() / "MNIST").glob("*/*"))
 
-    What arrives is kept in VAELIB_DATA/.mnist until all four are there and verified, so an
-    interrupted download goes on at the next call and is never taken for the data set.
-    `local` admits http from 127.0.0.1. Raises DataError, saying what to do.
+
+def mnist_files(root: Path | None = None) -> list[Path]:
+    """Those of the four files that exist, in whatever state, under VAELIB_DATA or another root."""
+    raw = (root or runtime.data_dir()) / "MNIST" / "raw"
+    paths = [raw / f"{part}-{kind}" for part in PARTS for kind in KINDS]
+    return [path for path in paths if path.exists()]
+
+
+def misplaced() -> Path | None:
+    """A file of MNIST near VAELIB_DATA in a place or a form that torchvision does not read."""
+    places = ("", "raw/", "[Mm][Nn][Ii][Ss][Tt]/", "[Mm][Nn][Ii][Ss][Tt]/*/", "*/MNIST/raw/")
+    for place in places:
+        for path in sorted(runtime.data_dir().glob(f"{place}t*-images?idx3?ubyte*")):
+            return path
+    return None
+
+
+def fetch() -> Path:
+    """Download MNIST into VAELIB_DATA unless it is there and intact; returns its folder.
+
+    The files arrive in a temporary folder and take their places once they are verified: an
+    interrupted download leaves no data set. Raises DataError that says what to do.
     """
-    folder, arrival = raw_dir(), runtime.data_dir() / ".mnist"
-    if all(_is_intact(folder / name) for name in FILES):
-        return folder
+    from torchvision.datasets import MNIST
+
+    root, before = runtime.data_dir(), socket.getdefaulttimeout()
+    raw = root / "MNIST" / "raw"
     try:
-        for name, (sha256, size) in PACKED.items():
-            packed = arrival / f"{name}.gz"
-            if not packed.exists():
-                urls = [f"{mirror}/{packed.name}" for mirror in mirrors]
-                download(urls, packed, size=size, sha256=sha256, local=local)
-        contents = {name: _unpacked(arrival / f"{name}.gz") for name in FILES}
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            write_whole(folder / name, content)
-    except (OSError, DataError) as problem:
-        if all(_is_intact(folder / name) for name in FILES):
-            return folder  # by another process, which took away what both had brought
+        if has_mnist() and _read(root):
+            return raw
+    except DataError:
+        pass  # damaged: downloaded again
+    socket.setdefaulttimeout(SECONDS)  # torchvision sets none
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        files.sweep(root)
+        with files.temporary(root / "MNIST") as new:
+            MNIST(new, download=True)
+            _read(new)
+            raw.mkdir(parents=True, exist_ok=True)
+            for path in mnist_files(new):
+                files.write_whole(raw / path.name, path.read_bytes())
+    except (OSError, RuntimeError, http.client.HTTPException, DataError) as problem:
         raise DataError(
-            f"MNIST could not be downloaded into {folder}: {problem}. "
+            f"MNIST could not be downloaded into {raw}: {' '.join(str(problem).split())}. "
             "Check the network and the free disk space, then run the command again."
         ) from problem
-    shutil.rmtree(arrival, ignore_errors=True)
-    return folder
+    finally:
+        socket.setdefaulttimeout(before)
+    return raw
 
 
-def _unpacked(packed: Path) -> bytes:
-    """The content of a packed file, verified; what is no good is deleted."""
-    name = packed.name.removesuffix(".gz")
+def _read(root: Path) -> Dataset:
+    return Dataset("MNIST", _part(root, "train"), _part(root, "t10k"))
+
+
+def _part(root: Path, part: str) -> ImageSet:
+    from torchvision.datasets import MNIST
+
+    _, *hashes = PARTS[part]
     try:
-        with gzip.open(packed) as file:
-            return _vouched(packed, file.read(FILES[name][1] + 1), *FILES[name])
-    except DataError:
-        packed.unlink()
-        raise
-    except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
-        packed.unlink()
-        raise DataError(f"MNIST: {packed} is damaged: {problem}") from problem
+        found = MNIST(root, train=part == "train")
+        pixels, labels = found.data.flatten(1), found.targets.long()
+        contents = pixels.numpy().tobytes(), labels.byte().numpy().tobytes()
+    except Exception as problem:  # one type for each way in which a file can be damaged
+        raise DataError(f"MNIST: {_first_problem(root)} {HOW_TO_FIX}.") from problem
+    for kind, content, expected in zip(KINDS, contents, hashes, strict=True):
+        if (got := hashlib.sha256(content).hexdigest()) != expected:
+            older = (root / "MNIST" / "processed").exists()  # torchvision prefers this folder
+            path = root / "MNIST" / ("processed" if older else "raw") / f"{part}-{kind}"
+            raise DataError(
+                f"MNIST: {path} was altered: SHA-256 {got[:16]}…, expected {expected[:16]}…. "
+                f"Delete it and {HOW_TO_FIX}."
+            )
+    return ImageSet(pixels, labels, (1, SIDE, SIDE))
 
 
-def _read(part: str) -> ImageSet:
-    images = _checked(raw_dir() / f"{part}-images-idx3-ubyte")
-    labels = _checked(raw_dir() / f"{part}-labels-idx1-ubyte")
-    # The IDX headers are 16 and 8 bytes; the hash has vouched for all that follows.
-    pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, SIDE * SIDE)
-    classes = np.frombuffer(labels, np.uint8, offset=8)
-    return ImageSet(
-        torch.from_numpy(pixels.copy()), torch.from_numpy(classes.copy()).long(), (1, SIDE, SIDE)
-    )
-
-
-def _is_intact(path: Path) -> bool:
-    try:
-        return bool(_checked(path))
-    except DataError:
-        return False
-
-
-def _checked(path: Path) -> bytes:
-    """The bytes of one file, or a DataError that says what is wrong with it."""
-    try:
-        content = path.read_bytes()
-    except OSError as problem:
-        reason = (
-            "is missing"
-            if isinstance(problem, FileNotFoundError)
-            else f"cannot be read ({problem})"
-        )
-        raise DataError(f"MNIST: {path} {reason}; {HOW_TO_MEND}.") from problem
-    return _vouched(path, content, *FILES[path.name])
-
-
-def _vouched(path: Path, content: bytes, sha256: str, size: int) -> bytes:
-    """The content of a file, once its size and its hash are right."""
-    if len(content) != size:
-        raise DataError(
-            f"MNIST: {path} has {len(content):,} bytes, expected {size:,}: it is truncated or "
-            f"another file. Delete it and {HOW_TO_MEND}."
-        )
-    got = hashlib.sha256(content).hexdigest()
-    if got != sha256:
-        raise DataError(
-            f"MNIST: {path} was altered: SHA-256 {got[:16]}…, expected {sha256[:16]}…. "
-            f"Delete it and {HOW_TO_MEND}."
-        )
-    return content
+def _first_problem(root: Path) -> str:
+    """What is wrong with the first file that torchvision cannot read; it wants all four."""
+    for part, (n, *_) in PARTS.items():
+        for kind, size in zip(KINDS, (16 + SIDE * SIDE * n, 8 + n), strict=True):
+            path = root / "MNIST" / "raw" / f"{part}-{kind}"
+            if not path.exists():
+                return f"{path} is missing{f' (there is {at})' if (at := misplaced()) else ''};"
+            if not path.is_file():
+                return f"{path} cannot be read, it is not a file. Delete it and"
+            if (got := path.stat().st_size) != size:
+                return f"{path} has {got:,} bytes, expected {size:,}. Delete it and"
+    return f"{root / 'MNIST'} cannot be read. Delete it and"

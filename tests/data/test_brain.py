@@ -70,6 +70,7 @@ def test_damaged_slices_are_named_or_left_out(root):
 def test_other_files_in_the_folders_do_no_harm(root):
     (root / "Training/glioma/.DS_Store").write_bytes(b"x")
     (root / "Training/glioma/notes.txt").write_text("x")
+    (root / "Training/glioma/._Tr-glioma_0.jpg").write_bytes(b"written by macOS")
     assert len(brain(16).train) == 16
 
 
@@ -105,7 +106,7 @@ def test_slices_at_a_wrong_level_are_found(root, tmp_path, monkeypatch, place, n
     monkeypatch.setenv("VAELIB_DATA", str(tmp_path / named))
     with pytest.raises(DataError) as refusal:
         brain(16)
-    assert f"; there is {tmp_path / place / 'Training'}. To mend it" in str(refusal.value)
+    assert f"; there is {tmp_path / place / 'Training'}. To fix it" in str(refusal.value)
 
 
 def test_an_empty_folder_is_named(root):
