@@ -18,6 +18,13 @@ def corruptions(content, n, seed=0):
         yield (_bytes if i % 3 == 0 else _values)(content, rng)
 
 
+def corrupted_bytes(content, n, seed=0):
+    """n corrupted versions of any text: bits, bytes and lengths."""
+    rng = random.Random(seed)
+    for _ in range(n):
+        yield _bytes(content, rng)
+
+
 def _bytes(content, rng):
     at = rng.randrange(len(content))
     match rng.randrange(4):

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "runtime": set(),
     "estimate": set(),
     "ledger": {"estimate"},
-    "records": {"estimate", "runtime"},
+    "records": {"estimate", "runtime", "schema"},
     "figures": {"estimate"},
     "sigmoids": set(),
     "dsep": set(),

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from vaelib import runtime
 
@@ -108,3 +110,14 @@ def test_describe_puts_all_facts_on_one_line(monkeypatch, cuda):
     text = runtime.describe(data="digits", restarts=200)
     assert text.startswith("profile quick · CPU (")
     assert text.endswith(" · data digits · restarts 200")
+
+
+@pytest.mark.parametrize("disable", ["", "1"])
+def test_a_notebook_shows_a_progress_bar_unless_it_is_disabled(monkeypatch, disable):
+    monkeypatch.setenv("TQDM_DISABLE", disable)
+    code = "from vaelib import runtime\nwith runtime.progress(3, 'counting') as bar: bar.update(3)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    shown = [out.data for out in notebook.cells[0].outputs if out.output_type == "display_data"]
+    widgets = ["application/vnd.jupyter.widget-view+json" in data for data in shown]
+    assert any(widgets) == (not disable)

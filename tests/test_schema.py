@@ -4,18 +4,21 @@ import hashlib
 import json
 import os
 import time
+from pathlib import Path
 
+import chapters
 import msgspec
+import nbformat
 import pytest
 import torch
-from corruption import corruptions
+from corruption import corrupted_bytes, corruptions
 from safetensors.torch import load_file, save_file
 
-from vaelib import faces, pretrained, schema
+from vaelib import faces, pretrained, records, schema
 from vaelib.likelihood import Bernoulli
 from vaelib.model import VAE, ConvVAE
 from vaelib.pretrained import Card, WeightsError
-from vaelib.train import CheckpointError, Checkpoints, Settings, fit
+from vaelib.train import CheckpointError, Checkpoints, Settings, fit, presets
 
 torch.set_num_threads(1)
 N = 50  # corruptions of each kind of file
@@ -74,10 +77,10 @@ def test_what_is_encoded_is_decoded_again():
 # --- every kind of file: it is loaded, or refused by name, soon -----------------------------
 
 
-def loads_or_is_refused(write, load, content, error, name):
+def loads_or_is_refused(write, load, content, error, name, how=corruptions):
     """Each corruption of `content` is loaded or is one `error` that names the file; most are."""
     refusals = []
-    for corrupted in corruptions(content, N):
+    for corrupted in how(content, N):
         write(corrupted)
         begin = time.process_time()
         try:
@@ -164,3 +167,50 @@ def test_a_corrupted_hash_beside_tensors_is_refused(checkpoint):
     loads_or_is_refused(
         beside.write_bytes, run, beside.read_bytes(), CheckpointError, str(path.parent)
     )
+
+
+def test_corrupted_records_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "anomaly-lead.json"
+    content = (records.FOLDER / path.name).read_bytes()
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+    loads_or_is_refused(
+        path.write_bytes, lambda: records.recorded(path.stem), content, records.RecordError,
+        path.name,
+    )  # fmt: skip
+
+
+def test_corrupted_presets_are_refused(tmp_path):
+    path = tmp_path / "presets.toml"
+    text = Path(presets.__file__).with_suffix(".toml").read_bytes()
+    begin = text.index(b"[brain-ours.thesis]")
+    loads_or_is_refused(
+        path.write_bytes,
+        lambda: presets.read(path),
+        text[begin : text.index(b"[", begin + 100)],
+        schema.SchemaError,
+        "presets.toml",
+        how=corrupted_bytes,
+    )
+
+
+RUN = {
+    "code": "ab" * 32,
+    "environment": {"profile": "quick", "device": "CPU", "data": "none", "python": "3.11"},
+    "wall_seconds": 10.5,
+    "cpu_seconds": 9,
+    "finished": "2026-01-01T00:00:00+00:00",
+}
+
+
+def test_corrupted_facts_of_a_run_are_no_run(tmp_path, monkeypatch):
+    """A run whose facts cannot be read is made again."""
+    monkeypatch.setattr(chapters, "EXECUTED", tmp_path)
+    chapters.save_run("01_one", nbformat.v4.new_notebook(), schema.convert(RUN, chapters.Run, ""))
+    path = tmp_path / "01_one.ipynb"
+    whole = chapters.facts(chapters.load_run("01_one"))
+    content, runs = path.read_bytes(), []
+    for corrupted in corruptions(content, N):
+        path.write_bytes(corrupted)
+        runs.append(chapters.load_run("01_one"))
+    assert runs.count(None) > N / 2
+    assert all(type(chapters.facts(run)) is type(whole) for run in runs if run is not None)

@@ -15,8 +15,10 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import jupytext
+import msgspec
 import nbformat
 import yaml
 from nbformat import NotebookNode
@@ -27,6 +29,27 @@ sys.path.insert(0, str(ROOT))
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "_build" / "executed"
 RUN = "vaelib_run"  # the metadata key of a run's facts
+
+from vaelib import schema  # noqa: E402
+
+
+class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the numbers of a run depend on besides the code; `data` is a digest or "none"."""
+
+    profile: Literal["quick", "thesis"]
+    device: str
+    data: str
+    python: str
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From which code, in which environment, when and how long a chapter was run."""
+
+    code: str
+    environment: Environment
+    wall_seconds: float
+    cpu_seconds: float
+    finished: str
 
 
 class StaleError(RuntimeError):
@@ -75,16 +98,16 @@ def rooms(name: str) -> set[str]:
     return found
 
 
-def environment() -> dict[str, str]:
-    """What the numbers of a run depend on besides the code."""
+def environment() -> Environment:
+    """What the numbers of a run made now depend on besides the code."""
     from vaelib import data, runtime
 
-    return {
-        "profile": runtime.profile(),
-        "device": runtime.device_name(),
-        "data": _fingerprint(data.files()),
-        "python": ".".join(platform.python_version_tuple()[:2]),
-    }
+    return Environment(
+        profile=runtime.profile(),
+        device=runtime.device_name(),
+        data=_fingerprint(data.files()),
+        python=".".join(platform.python_version_tuple()[:2]),
+    )
 
 
 def load_run(name: str) -> NotebookNode | None:
@@ -92,14 +115,20 @@ def load_run(name: str) -> NotebookNode | None:
     path = EXECUTED / f"{name}.ipynb"
     try:
         notebook = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, nbformat.reader.NotJSONError):
+        facts(notebook)
+    except Exception:  # whatever JSON makes nbformat stumble over: the chapter is run again
         return None
-    return notebook if RUN in notebook.metadata else None
+    return notebook
 
 
-def save_run(name: str, notebook: NotebookNode, facts: dict) -> None:
+def facts(run: NotebookNode) -> Run:
+    """The facts of a run. Raises SchemaError where there are none, or not these."""
+    return schema.convert(run.metadata.get(RUN), Run, "the facts of a run")
+
+
+def save_run(name: str, notebook: NotebookNode, how: Run) -> None:
     """Keep a run; a reader never sees half a file."""
-    notebook.metadata[RUN] = facts
+    notebook.metadata[RUN] = msgspec.to_builtins(how)
     notebook.metadata.pop("widgets", None)  # the pages show the views' own HTML
     EXECUTED.mkdir(parents=True, exist_ok=True)
     path = EXECUTED / f"{name}.ipynb"
@@ -112,9 +141,7 @@ def fresh_runs() -> dict[str, NotebookNode]:
     """The runs of all chapters. Raises StaleError naming those without a run of today's code."""
     runs = {name: load_run(name) for name in names()}
     stale = [
-        name
-        for name, run in runs.items()
-        if run is None or run.metadata[RUN]["code"] != code_digest(name)
+        name for name, run in runs.items() if run is None or facts(run).code != code_digest(name)
     ]
     if stale:
         raise StaleError(

@@ -43,7 +43,7 @@ def main() -> int:
         os.environ["VAELIB_DATA"] = str(Path(os.environ["VAELIB_DATA"]).expanduser().resolve())
     environment = chapters.environment()
     # One GPU serves one chapter at a time; two kernels share two cores well.
-    jobs = args.jobs or (2 if environment["device"].startswith("CPU") else 1)
+    jobs = args.jobs or (2 if environment.device.startswith("CPU") else 1)
     waiting = [n for n in args.names or known if args.force or not is_fresh(n, environment)]
     for name in sorted(set(args.names or known) - set(waiting)):
         print(f"{name}: unchanged")
@@ -60,15 +60,15 @@ def check() -> int:
     return 0
 
 
-def is_fresh(name: str, environment: dict) -> bool:
+def is_fresh(name: str, environment: chapters.Environment) -> bool:
     run = chapters.load_run(name)
     if run is None:
         return False
-    facts = run.metadata[chapters.RUN]
-    return facts["code"] == chapters.code_digest(name) and facts["environment"] == environment
+    facts = chapters.facts(run)
+    return facts.code == chapters.code_digest(name) and facts.environment == environment
 
 
-def run_all(waiting: list[str], environment: dict, jobs: int) -> list[str]:
+def run_all(waiting: list[str], environment: chapters.Environment, jobs: int) -> list[str]:
     """Execute the chapters, `jobs` at a time; return the names of those that failed."""
     if not waiting:
         return []
@@ -76,6 +76,7 @@ def run_all(waiting: list[str], environment: dict, jobs: int) -> list[str]:
     # The digest is of this tree, so the kernels import this tree, wherever .venv points.
     paths = [str(chapters.ROOT), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be an output of its cell
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     failed = []
     with ProcessPoolExecutor(min(jobs, len(waiting)), max_tasks_per_child=1) as pool:
@@ -90,7 +91,7 @@ def run_all(waiting: list[str], environment: dict, jobs: int) -> list[str]:
     return failed
 
 
-def run_one(name: str, environment: dict) -> str:
+def run_one(name: str, environment: chapters.Environment) -> str:
     """Execute one chapter in this process's kernel and keep the run."""
     from nbclient import NotebookClient
 
@@ -100,7 +101,7 @@ def run_one(name: str, environment: dict) -> str:
         notebook,
         kernel_name="python3",
         extra_arguments=["--log-level=40"],  # errors only: it warns about TCP on every start
-        timeout=CELL_SECONDS[environment["profile"]],
+        timeout=CELL_SECONDS[environment.profile],
         record_timing=False,  # timings in cell metadata would change the key of the cache
         resources={"metadata": {"path": str(chapters.NOTEBOOKS)}},
     )
@@ -108,15 +109,15 @@ def run_one(name: str, environment: dict) -> str:
     client.execute()
     wall = time.perf_counter() - started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    facts = {
-        "code": code,
-        "environment": environment,
-        "wall_seconds": round(wall, 1),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    facts = chapters.Run(
+        code=code,
+        environment=environment,
+        wall_seconds=round(wall, 1),
+        cpu_seconds=round(used.ru_utime + used.ru_stime, 1),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
     chapters.save_run(name, notebook, facts)
-    return f"{facts['wall_seconds']} s, {facts['cpu_seconds']} s of CPU"
+    return f"{facts.wall_seconds} s, {facts.cpu_seconds} s of CPU"
 
 
 if __name__ == "__main__":

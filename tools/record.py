@@ -9,33 +9,31 @@ that the chapter no longer shows are removed.
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import replace
 
 import chapters
+from msgspec.structs import replace
 
-from vaelib import files, records
+from vaelib import files, records, schema
 
 
 def main(name: str) -> None:
     """Write vaelib/records/ID.json for each table of this chapter's run."""
     run = chapters.load_run(name)
-    if run is None or run.metadata[chapters.RUN]["code"] != chapters.code_digest(name):
+    if run is None or chapters.facts(run).code != chapters.code_digest(name):
         sys.exit(f"{name} has no run of the present code: make record CHAPTER={name}")
-    if (profile := run.metadata[chapters.RUN]["environment"]["profile"]) != "thesis":
+    if (profile := chapters.facts(run).environment.profile) != "thesis":
         sys.exit(f"{name} was run in the profile {profile}: make record CHAPTER={name}")
     tables = records.tables(run)
     if not tables:
         sys.exit(f"{name} shows no table by records.show: there is nothing to keep")
     command = f"make record CHAPTER={name}"
     for path in records.FOLDER.glob("*.json"):
-        if json.loads(path.read_bytes())["facts"]["command"] == command:
+        if records.recorded(path.stem).facts.get("command") == command:
             path.unlink()
     for table in tables:
         table = replace(table, facts={**table.facts, "command": command})
-        content = json.dumps(records.to_json(table), indent=1, ensure_ascii=False) + "\n"
-        files.write_whole(records.FOLDER / f"{table.id}.json", content.encode())
+        files.write_whole(records.FOLDER / f"{table.id}.json", schema.encode(table))
         print(f"kept {table.id}")
 
 

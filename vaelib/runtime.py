@@ -5,6 +5,7 @@ The only module that reads the environment:
     VAELIB_PROFILE  quick | thesis   amount of computation (default: thesis with CUDA, else quick)
     VAELIB_DATA     a folder         the data sets (default: the user cache)
     VAELIB_CACHE    a folder         files that can be rebuilt (default: the user cache)
+    TQDM_DISABLE    1                no progress bars, in notebooks neither
 """
 
 from __future__ import annotations
@@ -108,10 +109,15 @@ def n_restarts() -> int:
 
 
 def progress(total: int, what: str) -> tqdm:
-    """A progress bar on a terminal, nothing elsewhere: a context manager with `update(n)`."""
-    from tqdm import tqdm
+    """A progress bar in a notebook or a terminal, none where the output goes to a file.
 
-    return tqdm(total=total, desc=what, unit_scale=True, disable=None, leave=False)
+    Use it in a `with` statement and call its `update(n)`. A non-empty TQDM_DISABLE turns it off,
+    as the runs of the book's chapters do.
+    """
+    from tqdm.auto import tqdm
+
+    disable = True if os.environ.get("TQDM_DISABLE", "").strip() else None
+    return tqdm(total=total, desc=what, unit_scale=True, disable=disable, leave=False)
 
 
 def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:

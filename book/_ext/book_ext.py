@@ -71,7 +71,7 @@ def take_runs(app, config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     cache = get_cache(folder)
     for name, run in runs.items():
-        seconds = run.metadata[chapters.RUN]["wall_seconds"]
+        seconds = chapters.facts(run).wall_seconds
         bundle = CacheBundleIn(
             page_face(run), chapters.NOTEBOOKS / f"{name}.md", data={"execution_seconds": seconds}
         )
@@ -133,12 +133,12 @@ def say_how_it_ran(app, pagename, templatename, context, doctree) -> None:
     run = app.book_runs.get(Path(pagename).name) if pagename.startswith("notebooks/") else None
     if run is None or "body" not in context:
         return
-    facts = run.metadata[chapters.RUN]
-    environment = facts["environment"]
+    facts = chapters.facts(run)
+    environment = facts.environment
     line = (
-        f"This page was computed on {facts['finished'][:10]} in the {environment['profile']} "
-        f"profile on {environment['device']}: {facts['wall_seconds']:.0f} s, "
-        f"{facts['cpu_seconds']:.0f} s of CPU."
+        f"This page was computed on {facts.finished[:10]} in the {environment.profile} "
+        f"profile on {environment.device}: {facts.wall_seconds:.0f} s, "
+        f"{facts.cpu_seconds:.0f} s of CPU."
     )
     mark = f'</h1>\n<p class="run-facts">{html.escape(line)}</p>'
     context["body"] = context["body"].replace("</h1>", mark, 1)

@@ -53,12 +53,12 @@ class ChapterTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         rows = []
         for name, run in self.env.app.book_runs.items():
-            facts = run.metadata[chapters.RUN]
-            where = facts["environment"]
-            data = "none" if where["data"] == "none" else "own folder"
+            facts = chapters.facts(run)
+            where = facts.environment
+            data = "none" if where.data == "none" else "own folder"
             cells = (
-                chapter_link(name), where["profile"], html.escape(where["device"]), data,
-                f"{facts['wall_seconds']:.0f} s", f"{facts['cpu_seconds']:.0f} s",
+                chapter_link(name), where.profile, html.escape(where.device), data,
+                f"{facts.wall_seconds:.0f} s", f"{facts.cpu_seconds:.0f} s",
             )  # fmt: skip
             rows.append(table_row(cells))
         head = ("Chapter", "Profile", "Device", "Data", "Wall", "CPU")

@@ -9,16 +9,19 @@ that of a quick run, marked as recorded; nobody types its numbers.
 from __future__ import annotations
 
 import html
-import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated, Literal
 
-from vaelib import runtime
+import msgspec
+from msgspec import Meta
+
+from vaelib import runtime, schema
 from vaelib.estimate import Estimate
 
 MIME = "application/vnd.vaelib.record+json"
@@ -31,35 +34,33 @@ class RecordError(ValueError):
     """A table that is refused, or a recorded one that cannot be read."""
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Measured numbers by row and column, and how they were made.
 
-    `rows` maps the name of a row to one cell for each of `columns`. `facts` says on which data,
-    device and date, in which profile, and with which command.
+    `rows` are pairs of a name and its cells, one for each of `columns`; not a mapping, since
+    notebooks sort the keys of what they store. `facts` says on which data, device and date, in
+    which profile, and with which command.
     """
 
     id: str
     title: str
-    columns: Sequence[str]
-    rows: Mapping[str, Sequence[Cell]]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     unit: str = ""
-    digits: int = 2
-    best: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    digits: Annotated[int, Meta(ge=0, le=15)] = 2
+    best: Literal["", "max", "min"] = ""
+    facts: dict[str, str] = {}
 
     def __post_init__(self):
-        if self.best not in ("", "max", "min"):
-            raise RecordError(f"table {self.id}: best is {self.best!r}, expected max or min")
-        for name, cells in self.rows.items():
+        for name, cells in self.rows:
             if len(cells) != len(self.columns):
-                raise RecordError(
-                    f"table {self.id}: row {name!r} has {len(cells)} cells, "
-                    f"expected {len(self.columns)}, one for each column"
+                raise ValueError(
+                    f"row {name!r} has {len(cells)} cells, expected {len(self.columns)}, "
+                    "one for each column"
                 )
             for cell in cells:
                 if not isinstance(cell, str) and not all(map(math.isfinite, _numbers(cell))):
-                    raise RecordError(f"table {self.id}: row {name!r} holds {cell}, not finite")
+                    raise ValueError(f"row {name!r} holds {cell}, not finite")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Shown:
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         tables = [table for table in (self.here, self.recorded) if table is not None]
         return {
-            MIME: to_json(self.here),
+            MIME: msgspec.to_builtins(self.here),
             "text/html": "".join(draw(t, recorded=t is self.recorded) for t in tables),
             "text/plain": "\n\n".join(plain(t, recorded=t is self.recorded) for t in tables),
         }
@@ -99,14 +100,23 @@ def show(
     Raises RecordError for rows of another length than the columns, numbers that are not finite,
     or a recorded table that cannot be read.
     """
-    plain_rows = {name: [_plain(cell) for cell in cells] for name, cells in rows.items()}
     facts = {
         "data": str(data),
         "profile": runtime.profile(),
         "device": f"{runtime.device_name()}, {platform.machine()}, torch {version('torch')}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-    here = Table(id, title, list(columns), plain_rows, unit, digits, best, facts)
+    table = {
+        "id": id,
+        "title": title,
+        "columns": tuple(columns),
+        "rows": [(name, [_plain(cell) for cell in cells]) for name, cells in rows.items()],
+        "unit": unit,
+        "digits": digits,
+        "best": best,
+        "facts": facts,
+    }
+    here = schema.convert(table, Table, f"table {id}", error=RecordError)
     return Shown(here, None if runtime.profile() == "thesis" else recorded(id))
 
 
@@ -116,28 +126,17 @@ def recorded(id: str) -> Table | None:
     Raises RecordError when its file cannot be read.
     """
     path = FOLDER / f"{id}.json"
-    try:
-        return from_json(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, TypeError, ValueError, KeyError) as problem:
-        raise RecordError(f"{path} is no recorded table: {problem}; record it anew") from problem
+    return schema.read(path, Table, "Record it again.", RecordError) if path.exists() else None
 
 
 def tables(notebook: dict) -> list[Table]:
-    """The tables of an executed notebook (nbformat 4, as a dict), in order."""
+    """The tables of an executed notebook (nbformat 4, as a dict), in order.
+
+    Raises RecordError for one that is not valid.
+    """
     outputs = [out for cell in notebook["cells"] for out in cell.get("outputs", [])]
-    return [from_json(out["data"][MIME]) for out in outputs if MIME in out.get("data", {})]
-
-
-def to_json(table: Table) -> dict:
-    """What JSON can hold. The rows are a list: notebooks sort the keys of whatever they keep."""
-    return {**asdict(table), "rows": [[name, cells] for name, cells in table.rows.items()]}
-
-
-def from_json(kept: dict) -> Table:
-    """The table that `to_json` has made this of."""
-    return Table(**{**kept, "rows": dict(kept["rows"])})
+    stored = [out["data"][MIME] for out in outputs if MIME in out.get("data", {})]
+    return [schema.convert(it, Table, "a table in a notebook", error=RecordError) for it in stored]
 
 
 def draw(table: Table, *, recorded: bool = False) -> str:
@@ -146,7 +145,7 @@ def draw(table: Table, *, recorded: bool = False) -> str:
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
     top = [_best(table, i) for i in range(len(table.columns))]
     body = ""
-    for name, cells in table.rows.items():
+    for name, cells in table.rows:
         drawn = "".join(
             f"<td{' class=record-best' if name in top[i] else ''}>"
             f"{html.escape(_text(cell, table.digits))}</td>"
@@ -166,9 +165,7 @@ def draw(table: Table, *, recorded: bool = False) -> str:
 def plain(table: Table, *, recorded: bool = False) -> str:
     """The table as text, for those who see no HTML."""
     lines = [["", *table.columns]]
-    lines += [
-        [name, *(_text(c, table.digits) for c in cells)] for name, cells in table.rows.items()
-    ]
+    lines += [[name, *(_text(c, table.digits) for c in cells)] for name, cells in table.rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     grid = ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in lines]
     return "\n".join([_caption(table), _how(table, recorded), *grid])
@@ -200,7 +197,7 @@ def _best(table: Table, column: int) -> list[str]:
         return []
     found = {
         name: round(_numbers(cells[column])[0], table.digits)
-        for name, cells in table.rows.items()
+        for name, cells in table.rows
         if not isinstance(cells[column], str)
     }
     best = {"max": max, "min": min}[table.best](found.values(), default=None)
@@ -211,11 +208,11 @@ def _numbers(cell: float | Sequence[float]) -> tuple[float, ...]:
     return tuple(cell) if isinstance(cell, tuple | list) else (cell,)
 
 
-def _plain(cell: Cell | Estimate) -> Cell | list[float]:
+def _plain(cell: Cell | Estimate) -> Cell:
     """With plain floats, which JSON takes."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, Estimate):
         cell = (cell.value, cell.stderr)
-    numbers = [float(number) for number in _numbers(cell)]
+    numbers = tuple(float(number) for number in _numbers(cell))
     return numbers if len(numbers) > 1 else numbers[0]
