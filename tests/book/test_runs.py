@@ -188,7 +188,9 @@ def test_a_table_of_the_thesis_profile_is_kept_and_shown_beside_quick_runs(
     chapter = book.path / "notebooks" / "01_one.md"
     edit(chapter, "import ledger", "import ledger, records")
     edit(chapter, "\n```\n\n## A section", f"\n{TABLE}\n```\n\n## A section")
-    (records.FOLDER / "old.json").write_text('{"facts": {"command": "make record CHAPTER=01_one"}}')
+    facts = {"command": "make record CHAPTER=01_one"}
+    old = {"id": "old", "title": "Not shown", "columns": [], "rows": [], "facts": facts}
+    (records.FOLDER / "old.json").write_text(json.dumps(old))
     with pytest.raises(SystemExit, match="no run of the present code"):
         record.main("01_one")
     # Another environment makes another run of the same code.
