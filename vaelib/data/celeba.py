@@ -113,7 +113,7 @@ def celeba(
     if for_test.all() or not for_test.any():
         raise DataError(
             f"{len(first)} different faces in {images} are too few: none of them is in the "
-            f"{'training' if for_test.any() else 'test'} set. Bring a hundred or more."
+            f"{'training' if for_test.any() else 'test'} set. Use a hundred or more."
         )
     return Dataset("CelebA", faces[first[~for_test]], faces[first[for_test]], tuple(notes))
 
@@ -195,7 +195,7 @@ def _with_image(
     if lost and (not skip_bad or len(lost) == len(ids)):
         raise DataError(
             f"{table} names {len(lost):,} of {len(ids):,} files that are not in {images}, the "
-            f"first {lost[0]}{near(lost[0], sorted(there)[:1000])} Bring the images, or pass "
+            f"first {lost[0]}{near(lost[0], sorted(there)[:1000])} Add the images, or pass "
             "skip_bad=True to go on without them."
         )
     notes = [f"left out {len(lost)} rows without an image, the first {lost[0]}"] if lost else []

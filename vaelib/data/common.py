@@ -1,4 +1,4 @@
-"""What all data sets share: the container, the unit range, the error."""
+"""Shared by all data sets: containers of images, conversion to [0, 1], the error class."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from torch import Tensor
 
 
 class DataError(ValueError):
-    """Bad input, refused at the door: what, which file, expected against got, how to mend it."""
+    """Bad input: what, in which file, expected against got, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Images kept as bytes: pixels (N, D) uint8, labels (N,) int64, shape (C, H, W).
 
-    `files` are the names they came under, where they came from files, else nothing.
+    `files` are the names of the files they were decoded from, if any.
     """
 
     pixels: Tensor
@@ -52,7 +52,7 @@ class ImageSet:
         return ImageSet(self.pixels[index], self.labels[index], self.shape, files)
 
     def row(self, file: str) -> int:
-        """The row of the image that came under this name. Raises DataError with near names."""
+        """The row of the image of this file. Raises DataError with close matches."""
         if file not in self.files:
             raise DataError(f"no image named {file}{near(file, self.files)}")
         return self.files.index(file)
@@ -68,7 +68,7 @@ T = TypeVar("T", bound=Sized)
 
 @dataclass(frozen=True)
 class Dataset(Generic[T]):
-    """A named pair of sets that share no image; notes say what was left out, and why."""
+    """A training and a test set that share no image; notes say what was left out, and why."""
 
     name: str
     train: T
@@ -80,7 +80,7 @@ class Dataset(Generic[T]):
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """`: did you mean A or B?` for a name that is not known, or how many are; ends a sentence."""
+    """Tail of an error message: close matches of an unknown name, or how many names there are."""
     known = list(known)
     alike = _alike(name, known)
     if alike:
@@ -111,18 +111,18 @@ def _alike(name: str, known: list[str]) -> list[str]:
 
 
 def to_unit(pixels: Tensor) -> Tensor:
-    """Bytes to float32 in [0, 1]; a tensor that is floating already must lie there.
+    """Bytes to float32 in [0, 1]; a floating point tensor is returned unchanged.
 
-    Raises DataError when it does not: a Bernoulli likelihood has no meaning outside.
+    Raises DataError for values outside [0, 1], where a Bernoulli likelihood is not defined.
     """
     return to_floats(pixels, unit_range=True)
 
 
 def to_floats(values: Tensor, *, unit_range: bool) -> Tensor:
-    """Bytes to float32 in [0, 1]; floats stay as they are once they are checked.
+    """Bytes to float32 in [0, 1]; a floating point tensor is checked and returned unchanged.
 
-    They must be finite, and lie in [0, 1] where `unit_range` asks for it, as a Bernoulli
-    likelihood does. Raises DataError when they don't, or when they are other whole numbers.
+    Raises DataError for values that are not finite, that lie outside [0, 1] if `unit_range` is
+    set, and for integers other than bytes.
     """
     if values.dtype == torch.uint8:
         return values.float().div_(255)

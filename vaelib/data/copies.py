@@ -1,7 +1,7 @@
-"""Images that are the same picture, stored again: brighter, darker, or compressed once more.
+"""Near duplicates: the same picture stored again, brighter, darker or compressed once more.
 
-A hash finds files that are equal byte for byte. These are found by the correlation of their
-pixels, which no change of brightness or contrast moves.
+A hash finds identical files. Near duplicates are found by the correlation of their pixels, which
+is invariant to brightness and contrast.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from torch.nn import functional as F
 
 from vaelib.data.common import Dataset, ImageSet
 
-LEVEL = 0.95  # of brain slices: pairs above it were looked at, and are the same slice
-SIDE = 64  # what is compared
+LEVEL = 0.95  # brain slices: pairs above it were inspected and show the same slice
+SIDE = 64  # larger images are averaged down to this before they are compared
 
 
 def correlations(a: ImageSet, b: ImageSet) -> Tensor:
-    """Of the pixels of each pair of images, at most 64 x 64 of them: (A, B) in [-1, 1].
+    """Correlation of the pixels of each pair of images, at 64 x 64 at most: (A, B) in [-1, 1].
 
-    An image of one gray value correlates with nothing: 0.
+    It is 0 for an image of a single gray value.
     """
     return _standardized(a) @ _standardized(b).T
 
 
 def without_copies(dataset: Dataset[ImageSet], level: float = LEVEL) -> Dataset[ImageSet]:
-    """The dataset with the first of all near copies in its test set, and none of them in training.
+    """Drop test images that repeat an earlier one, and training images near any test image.
 
-    Copies within the training set stay: nothing is measured on them. A note says how many
+    Duplicates within the training set stay: nothing is measured on them. A note says how many
     images were left out.
     """
     test, train = dataset.test, dataset.train
@@ -41,7 +41,7 @@ def without_copies(dataset: Dataset[ImageSet], level: float = LEVEL) -> Dataset[
 
 
 def groups(images: ImageSet, level: float = LEVEL) -> Tensor:
-    """A number for each image, (N,) int64: equal where a chain of near copies joins two."""
+    """Group numbers (N,) int64: equal for two images that a chain of near duplicates connects."""
     from scipy.sparse.csgraph import connected_components
 
     joined = (correlations(images, images) > level).numpy()
@@ -49,7 +49,7 @@ def groups(images: ImageSet, level: float = LEVEL) -> Tensor:
 
 
 def apart(images: ImageSet, n: int, level: float = LEVEL) -> tuple[ImageSet, ImageSet]:
-    """All but about n images, and those: whole groups of copies, the last ones in their order."""
+    """Split off the last n images or a few more, keeping groups of near duplicates together."""
     group = groups(images, level)
     order = group.unique(sorted=True).flip(0)
     sizes = torch.bincount(group)[order].cumsum(0)
@@ -58,7 +58,7 @@ def apart(images: ImageSet, n: int, level: float = LEVEL) -> tuple[ImageSet, Ima
 
 
 def _first_of_each(near: Tensor) -> Tensor:
-    """Which images stay when each drops all later ones that are near it: (N,) bool."""
+    """True for images that no earlier kept image is near to: (N,) bool."""
     kept = torch.ones(len(near), dtype=torch.bool)
     for i, row in enumerate(near):
         if kept[i]:

@@ -1,8 +1,8 @@
-"""What can happen to an image: noise, pixels struck out, pixels never seen.
+"""Corruptions of images: Gaussian noise, salt and pepper, masks of missing pixels.
 
-Images are flat, (..., D), floating point, black 0 and white 1. Noise comes back as it fell:
-Gaussian noise leaves [0, 1]. Masks are True where a pixel was seen. The generator is a CPU
-one; what it draws goes to the device of the images.
+Images are flat, (..., D), floating point, black 0 and white 1. Gaussian noise is not clipped, so
+values may leave [0, 1]. Masks are True where a pixel is observed. The generator is on the CPU;
+its samples are moved to the device of the images.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BLOCKS = ("left", "right", "top", "bottom")
 
 
 def gaussian_noise(x: Tensor, noise_std: float, generator: torch.Generator) -> Tensor:
-    """x + s eps with standard normal eps (listing C.1): not clipped, so it leaves [0, 1].
+    """x + noise_std * eps with standard normal eps (listing C.1), not clipped to [0, 1].
 
     Raises DataError for a negative or infinite noise_std.
     """
@@ -28,10 +28,10 @@ def gaussian_noise(x: Tensor, noise_std: float, generator: torch.Generator) -> T
 
 
 def salt_and_pepper(x: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Each pixel is replaced with probability `amount`, by white or black at even odds.
+    """Replace each pixel with probability `amount` by white or black, equally likely.
 
-    The "imputation" of listing C.1, which has 0.15 there. Which pixels were struck is not
-    told: this is noise, and nothing is missing. Raises DataError for an amount outside [0, 1].
+    The "imputation" of listing C.1, with amount 0.15 there. It returns no mask: this is noise,
+    not missing data. Raises DataError for an amount outside [0, 1].
     """
     struck = torch.rand(x.shape, generator=generator) < _share(amount)
     salt = torch.rand(x.shape, generator=generator) < 0.5
@@ -41,12 +41,12 @@ def salt_and_pepper(x: Tensor, amount: float, generator: torch.Generator) -> Ten
 def coarse_noise(
     x: Tensor, shape: tuple[int, ...], noise_std: float, generator: torch.Generator
 ) -> Tensor:
-    """Patches of tissue brightened and darkened, as no healthy tissue is: x (B, D) of `shape`.
+    """Brighten and darken patches of tissue, in the manner of Kascenas et al. (2022).
 
-    Noise of an eighth of the image's resolution, interpolated, in about a third of the image,
-    where the image is not black; with a strength of its own for each image, up to 2 noise_std,
-    and none for a fifth of them. Clipped to [0, 1]. What a denoising model learns from it is
-    in the manner of Kascenas et al. (2022). Raises DataError for a negative or infinite noise_std.
+    x is (B, D), images of `shape`. The noise has an eighth of their resolution, is interpolated,
+    and is added to about a third of each image where it is not black. Its standard deviation is
+    uniform up to 2 noise_std per image, and 0 for a fifth of them. The result is clipped to
+    [0, 1]. Raises DataError for a negative or infinite noise_std.
     """
     if not 0 <= noise_std < float("inf"):
         raise DataError(f"noise_std is {noise_std}, expected a finite number from 0")
@@ -63,12 +63,12 @@ def coarse_noise(
     noise = fine(torch.randn(coarse, generator=generator, device=device) * strength)
     where = fine((torch.rand(coarse, generator=generator, device=device) < 0.3).float())
     images = x.view(n, *shape)
-    spoiled = images + (noise * where).to(x) * (images > BLACK)
-    return spoiled.clamp(0, 1).flatten(1)
+    corrupted = images + (noise * where).to(x) * (images > BLACK)
+    return corrupted.clamp(0, 1).flatten(1)
 
 
 def random_mask(shape: tuple[int, ...], missing: float, generator: torch.Generator) -> Tensor:
-    """True where a pixel is seen; each is missing with probability `missing`, by itself.
+    """True where a pixel is observed; each is missing independently with probability `missing`.
 
     Raises DataError for a share outside [0, 1].
     """
@@ -76,7 +76,7 @@ def random_mask(shape: tuple[int, ...], missing: float, generator: torch.Generat
 
 
 def half_mask(side: int, missing: str) -> Tensor:
-    """One half of a side x side image is missing, "left", "right", "top" or "bottom": (side^2,).
+    """Mask of an image without its "left", "right", "top" or "bottom" half: (side^2,) bool.
 
     Raises DataError for another name.
     """
@@ -93,10 +93,11 @@ def half_mask(side: int, missing: str) -> Tensor:
 
 
 def quadrant_mask(side: int, n_missing: int) -> Tensor:
-    """One, two or three quadrants are missing, as in the usual test of completion: (side^2,).
+    """Mask of an image without one, two or three quadrants, a common inpainting task: (side^2,).
 
-    The lower left first, then the lower right, then the upper right. Raises DataError for
-    another number.
+    The lower left is removed first, then the lower right, then the upper right.
+
+    Raises DataError for another number.
     """
     if n_missing not in (1, 2, 3):
         raise DataError(f"n_missing is {n_missing}, expected 1, 2 or 3 quadrants")

@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 
 from vaelib.data.common import DataError
 
-MAX_PIXELS = 64_000_000  # a slice, a photograph; what is larger is no image for these models
+MAX_PIXELS = 64_000_000  # far above any slice or photograph for these models
 MAX_BYTES = 64 * 2**20
-MAX_SIDE = 4096  # of what is made of it
-# Pillow reads more, with programs that it starts and formats that nobody has slices in.
+MAX_SIDE = 4096  # of the decoded image
+# Pillow reads more formats, some of them by starting other programs.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 MODES = {1: "L", 3: "RGB"}
 FITS = ("stretch", "crop")
@@ -24,10 +24,10 @@ FITS = ("stretch", "crop")
 
 @dataclass(frozen=True)
 class Decoding:
-    """What becomes of an image: height and width, 1 channel (gray) or 3 (color), and the fit.
+    """Target height and width, 1 channel (gray) or 3 (color), and how the image is fitted.
 
-    `crop` keeps the proportions and cuts what is too much on both sides (the thesis's
-    Resize and CenterCrop for faces), `stretch` changes them (its Resize for brain slices).
+    `crop` keeps the aspect ratio and crops both sides (the thesis's Resize and CenterCrop for
+    faces), `stretch` does not keep it (its Resize for brain slices).
     """
 
     height: int
@@ -64,14 +64,14 @@ class Decoding:
 def decode_file(path: Path, how: Decoding) -> tuple[np.ndarray, bytes]:
     """The image as (C * H * W,) uint8, channels first, and the SHA-256 of its file (32 bytes).
 
-    Raises DataError that says what is wrong with the file: missing, unreadable, empty, no
-    image, damaged, too large, or of pixels whose range is not known.
+    Raises DataError that says what is wrong with the file: missing, unreadable, empty, not an
+    image, damaged, too large, or with pixels of unknown range.
     """
     content = _content(path)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _refuse_unusable(image, path)
-            if image.format == "PNG":  # its checksums would not be looked at otherwise
+            if image.format == "PNG":  # else its checksums would not be verified
                 Image.open(io.BytesIO(content), formats=FORMATS).verify()
             pixels = _fitted(image, how)
     except Image.UnidentifiedImageError as problem:
@@ -91,7 +91,7 @@ def decode_file(path: Path, how: Decoding) -> tuple[np.ndarray, bytes]:
 def _content(path: Path) -> bytes:
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would block
             raise DataError(f"{path} cannot be read: it is a folder or a device, expected a file")
         if status.st_size > MAX_BYTES:
             raise DataError(f"{path} has {status.st_size:,} bytes, expected at most {MAX_BYTES:,}")
@@ -117,7 +117,7 @@ def _refuse_unusable(image: Image.Image, path: Path) -> None:
 
 
 def _fitted(image: Image.Image, how: Decoding) -> np.ndarray:
-    """Upright, in the right mode and size: (C * H * W,) uint8."""
+    """Rotate by EXIF, convert and resize: (C * H * W,) uint8."""
     mode = MODES[how.channels]
     image.draft(mode, (2 * how.width, 2 * how.height))  # JPEG can skip detail as it decodes
     ImageOps.exif_transpose(image, in_place=True)
@@ -130,7 +130,7 @@ def _fitted(image: Image.Image, how: Decoding) -> np.ndarray:
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Convert; 16 bits come down to 8, and what is transparent stands before black."""
+    """Convert the mode; 16 bits are scaled to 8, transparent images get a black background."""
     if image.mode.startswith("I"):
         gray = np.asarray(image).astype(np.int64).clip(0, 65_535) // 257
         image = Image.fromarray(gray.astype(np.uint8))
@@ -141,7 +141,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _centered(size: tuple[int, int], how: Decoding) -> tuple[float, float, float, float]:
-    """The largest centered box (left, top, right, bottom) of the proportions asked for."""
+    """The largest centered box (left, top, right, bottom) of the target aspect ratio."""
     width, height = size
     scale = min(width / how.width, height / how.height)
     w, h = scale * how.width, scale * how.height

@@ -15,9 +15,9 @@ N_TEST = 360
 def digits(side: int = SIDE) -> Dataset:
     """1,437 + 360 images, classes balanced in both parts; the split never changes.
 
-    side = 28: each 8 x 8 image is enlarged to 20 x 20 and centered in 28 x 28, as the digits
-    of MNIST are. Interpolation adds pixels, not detail: these images are smoother than MNIST.
-    side = 8: the images as they are. Raises DataError for another side.
+    With side = 28 each 8 x 8 image is enlarged to 20 x 20 and centered in 28 x 28, like the
+    digits of MNIST; interpolation adds no detail, so these images are smoother than MNIST.
+    With side = 8 the images are returned as they are. Raises DataError for another side.
     """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

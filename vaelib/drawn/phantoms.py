@@ -1,7 +1,7 @@
 """Brain phantoms: axial slices drawn by a program, with lesions of three kinds and exact masks.
 
-No anatomy of a person is in them, and a lesion is drawn after its kind, not simulated: what a
-detector scores here says how it works, not what it would find in patients.
+They show nobody's anatomy, and a lesion is drawn by its kind, not simulated: the score of a
+detector here says how it works, not what it would find in patients.
 
 Head, skull, cortical folds, ventricles, deep gray matter, tissue contrast, bias field and noise
 vary; a lesion is added to the finished tissue. So the same seed with `lesion=None` gives the
@@ -28,7 +28,7 @@ from vaelib.drawn.shapes import cover, field, length, step
 KINDS = ("glioma", "meningioma", "pituitary")
 RADII = {"glioma": (0.15, 0.28), "meningioma": (0.10, 0.22), "pituitary": (0.06, 0.11)}
 LESION = ("has", "kind", "contrast", "radius", "side", "angle", "reach", "a", "b", "c", "d", "e")
-BIAS = 3  # order of the field that brightens one side of the image
+BIAS = 3  # order of the bias field, which brightens one side of the image
 FULL = 0.25  # from this contrast on, a lesion replaces the tissue it grows in
 
 

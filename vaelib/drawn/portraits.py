@@ -1,4 +1,4 @@
-"""Portraits: faces of nobody, drawn from a table of attributes that is known exactly.
+"""Portraits: faces of no real person, drawn from a table of exactly known attributes.
 
 draw_faces(attributes) is a function of the table alone: change one column and draw again, and
 the pair differs by that attribute and nothing else. faces(n) draws the table too. Row i depends
@@ -85,9 +85,9 @@ def faces(
 
     All attributes are independent, those of skin, hair and eyes too, as in no population.
     `confounding`, in [-1, 1], ties the two that `tie` names: it is the correlation of their
-    Gaussian copula. Each keeps its own distribution, and at 1 the second is a function of the
-    first that never falls. chunk: how many to draw at once; it
-    changes nothing. Raises DataError for what cannot be drawn.
+    Gaussian copula. Each keeps its own distribution, and at 1 the second is a nondecreasing
+    function of the first. chunk: how many to draw at once, which does not change the images.
+    Raises DataError for what cannot be drawn.
     """
     shapes.check_count(n, size, chunk)
     (stream,) = shapes.streams(seed, 1)
@@ -128,7 +128,7 @@ def _tied(uniform: ndarray, confounding: float, tie: tuple[str, str]) -> ndarray
 
 
 def _attributes(uniform: ndarray) -> ndarray:
-    """Uniform numbers (n, A) brought to the distribution of each attribute; all increase."""
+    """Map uniform numbers (n, A) to the distribution of each attribute; no map decreases."""
     low, high = np.array(list(ATTRIBUTES.values()), float).T
     table = low + uniform * (high - low)
     glasses, beard = position("glasses"), position("beard")

@@ -27,7 +27,7 @@ def streams(seed: int, count: int) -> list[np.random.Generator]:
 
 
 def check_count(n: int, size: int, chunk: int | None) -> None:
-    """Refuse what cannot be drawn: n < 1, a size outside [16, 512], a chunk < 1."""
+    """Raise DataError for n < 1, a size outside [16, 512] or a chunk < 1."""
     for name, value, low, high in (
         ("n", n, 1, None),
         ("size", size, MIN_SIZE, MAX_SIZE),
@@ -40,7 +40,7 @@ def check_count(n: int, size: int, chunk: int | None) -> None:
 
 
 def check_range(name: str, value: tuple[float, float], low: float, high: float) -> None:
-    """Refuse a pair that is not an interval inside [low, high]."""
+    """Raise DataError for a pair that is not an interval inside [low, high]."""
     pair = isinstance(value, tuple | list) and len(value) == 2
     if not pair or not low <= value[0] <= value[1] <= high:
         raise DataError(
@@ -129,7 +129,7 @@ def segment(u: ndarray, v: ndarray, start: tuple, end: tuple) -> tuple[ndarray, 
 
 
 def smooth_min(a: ndarray, b: ndarray, k: float) -> ndarray:
-    """The lesser of two distances, with the corner between them rounded over a width k."""
+    """The minimum of two distances, with the corner between them rounded over a width k."""
     h = np.maximum(k - np.abs(a - b), 0) / k
     return np.minimum(a, b) - h * h * (k / 4)
 
