@@ -99,7 +99,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(tiny, tmp_path, monkey
     with pytest.raises(SystemExit) as end:
         main(["mnist", "--profile", "quick"])
     assert end.value.code == 130
-    assert "go on with --resume" in capsys.readouterr().err
+    assert "continue with --resume" in capsys.readouterr().err
     assert main(["mnist", "--profile", "quick", "--resume"]) == 0
     name = "mnist-quick.safetensors"
     assert (tiny / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

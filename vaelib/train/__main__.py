@@ -17,9 +17,7 @@ from vaelib.data.common import DataError
 from vaelib.pretrained import WeightsError
 from vaelib.train import CheckpointError, Checkpoints, History, fit
 from vaelib.train.distributed import ranks
-from vaelib.train.presets import NAMES, PRESETS, Preset, load
-
-ELBO = "ELBO, training images"
+from vaelib.train.presets import NAMES, PRESETS, load
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         const=True,
         default=False,
         metavar="STEP",
-        help="go on from the newest checkpoint, if there is one, or from that of a step",
+        help="continue from the newest checkpoint, if there is one, or from that of a step",
     )
     it.add_argument("--out", type=Path, metavar="FOLDER", help="for checkpoints and weights")
     it.add_argument("--seed", type=int, default=0)
@@ -44,29 +42,27 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 1 after one message when something was refused or diverged, else 0."""
-    asked = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
-        _train(asked)
+        _train(args)
     except (CheckpointError, DataError, WeightsError, FloatingPointError, OSError) as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0
 
 
-def _train(asked: argparse.Namespace) -> None:
-    profile = asked.profile or runtime.profile()
-    preset = PRESETS[asked.preset, profile]
-    folder = asked.out or runtime.cache_dir() / "runs" / f"{asked.preset}-{profile}"
+def _train(args: argparse.Namespace) -> None:
+    profile = args.profile or runtime.profile()
+    preset = PRESETS[args.preset, profile]
+    folder = args.out or runtime.cache_dir() / "runs" / f"{args.preset}-{profile}"
     images = load(preset)
-    gen = runtime.generator(asked.seed)
+    gen = runtime.generator(args.seed)
     model = preset.network(images.train.shape[1], gen)
-    checkpoints = Checkpoints(folder, seconds=asked.every)
     with ranks() as peers:
-        first = peers.rank == 0
-        device = f"{runtime.device_name()} x {peers.size} processes"
-        device = device if peers.size > 1 else runtime.device_name()
-        if first:
-            print(f"{asked.preset} · profile {profile} · {device} · data {images.says}")
+        device = runtime.device_name()
+        device += f" x {peers.size} processes" if peers.size > 1 else ""
+        if peers.rank == 0:
+            print(f"{args.preset} · profile {profile} · {device} · data {images.says}")
         try:
             history = fit(
                 model.to(runtime.device()),
@@ -76,24 +72,37 @@ def _train(asked: argparse.Namespace) -> None:
                 generator=gen,
                 beta=preset.beta,
                 validation=images.validation,
-                checkpoints=checkpoints,
-                resume=asked.resume,
+                checkpoints=Checkpoints(folder, seconds=args.every),
+                resume=args.resume,
                 ranks=peers,
             )
         except SystemExit:
-            if first:
-                print(f"stopped and saved in {folder}; go on with --resume", file=sys.stderr)
+            if peers.rank == 0:
+                print(f"stopped and saved in {folder}; continue with --resume", file=sys.stderr)
             raise
-        if first:
-            print(_table(history))
-            card = _card(asked, profile, preset, images.says, device, history)
-            path = folder / f"{asked.preset}-{profile}.safetensors"
-            card = pretrained.save(path, model, card)
-            print(f"weights in {path}, SHA-256 {card.sha256[:12]}...")
+        if peers.rank > 0:
+            return
+    print(_table(history))
+    unseen = "held-out" if preset.held_out else "test"
+    card = pretrained.Card(
+        data=images.says,
+        command=f"python -m vaelib.train {args.preset} --profile {profile} --seed {args.seed}",
+        device=f"{device}, torch {torch.__version__}",
+        seconds=float(f"{history.seconds:.4g}"),  # a quick run takes hundredths
+        metrics={
+            "ELBO, training images": history.elbo[-1].item(),
+            f"ELBO, {unseen} images": history.val_elbo[-1].item(),
+        },
+        likelihood=repr(preset.lik),
+        date=date.today().isoformat(),
+    )
+    path = folder / f"{args.preset}-{profile}.safetensors"
+    card = pretrained.save(path, model, card)
+    print(f"weights in {path}, SHA-256 {card.sha256[:12]}...")
 
 
 def _table(history: History) -> str:
-    """The last epochs, one a line, in nats per example."""
+    """The last epochs, one per line, in nats per example."""
     epochs = range(len(history.kl))[-5:]
     lines = ["epoch    beta   E log p(x|z)        KL      ELBO  ELBO (unseen)"]
     lines += [
@@ -102,31 +111,6 @@ def _table(history: History) -> str:
         for e in epochs
     ]
     return "\n".join(lines)
-
-
-def _card(
-    asked: argparse.Namespace,
-    profile: str,
-    preset: Preset,
-    says: str,
-    device: str,
-    history: History,
-) -> pretrained.Card:
-    command = f"python -m vaelib.train {asked.preset} --profile {profile} --seed {asked.seed}"
-    watched = "held-out" if preset.held_out else "test"
-    metrics = {
-        ELBO: history.elbo[-1].item(),
-        f"ELBO, {watched} images": history.val_elbo[-1].item(),
-    }
-    return pretrained.Card(
-        data=says,
-        command=command,
-        device=f"{device}, torch {torch.__version__}",
-        seconds=float(f"{history.seconds:.4g}"),  # a quick run takes hundredths
-        metrics=metrics,
-        likelihood=repr(preset.lik),
-        date=date.today().isoformat(),
-    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Checkpoints that are whole or not there; the newest and the one before are kept.
+"""Checkpoints that are complete or absent; the newest two are kept.
 
     00000468.safetensors   all tensors of the run, its progress and its plan in the header
     00000468.json          the SHA-256 of the first; written last, so the first is complete
 
-Steps are counted from the start of the run. Whoever is killed while writing leaves no more
-than two files that belong to no checkpoint; the next start takes them away.
+Steps are counted from the start of the run. A process that is killed while writing leaves at
+most two files that belong to no checkpoint; the next start removes them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Checkpoints:
         return time.monotonic() - self._written >= self.seconds
 
     def kept(self) -> list[int]:
-        """The steps of the checkpoints that are there, in order, damaged ones too."""
+        """The steps of all checkpoints in order, damaged ones included."""
         return sorted(int(p.stem) for p in self.folder.glob("*.json") if p.stem.isdecimal())
 
     def save(self, step: int, state: Mapping[str, object], plan: Mapping[str, object]) -> None:
@@ -70,7 +70,7 @@ class Checkpoints:
                 files.flush_folder(self.folder.parent)
             write_tensors(path, tensors, Facts(plan=plan, step=step, **progress))
             for old in [s for s in self.kept() if s < step][: -(KEPT - 1)]:
-                # first the file that says "whole"
+                # first the hash, without which there is no checkpoint
                 self._path(old).with_suffix(".json").unlink()
                 self._path(old).unlink(missing_ok=True)
         except OSError as problem:
@@ -84,7 +84,7 @@ class Checkpoints:
     def load(self, step: int | None = None) -> tuple[dict[str, object], dict[str, object]]:
         """The state and the plan in the newest checkpoint, or in the one of this step.
 
-        Raises CheckpointError when there is none or it is damaged, and names the one to take.
+        Raises CheckpointError when there is none or it is damaged, and names one to use instead.
         """
         kept = self.kept()
         if not kept or (step is not None and step not in kept):
@@ -97,7 +97,7 @@ class Checkpoints:
             raise CheckpointError(f"{problem} For now, {self._offer(step)}") from problem
 
     def drop_after(self, step: int) -> None:
-        """Take away what is newer than this step: the run goes on from here."""
+        """Remove checkpoints newer than this step, from which the run continues."""
         for newer in [s for s in self.kept() if s > step]:
             self._path(newer).with_suffix(".json").unlink()
             self._path(newer).unlink(missing_ok=True)
@@ -122,11 +122,11 @@ class Checkpoints:
         return {**tensors, **progress}, facts.plan
 
     def _offer(self, step: int) -> str:
-        """What to do when the checkpoint of this step is of no use."""
+        """What to do when the checkpoint of this step cannot be used."""
         for older in reversed([s for s in self.kept() if s < step]):
             try:
                 self._read(older)
             except WeightsError:
                 continue
             return f"the checkpoint of step {older} is whole: resume from it (--resume {older})."
-        return "there is no older one that is whole: start anew in another folder."
+        return "there is no older one that is whole: start again in another folder."

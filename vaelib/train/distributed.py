@@ -1,8 +1,8 @@
-"""One process or many: each takes its share of every batch, all keep the same weights.
+"""One process or several: each computes its rows of every batch, all have the same weights.
 
-`torchrun --nproc-per-node N -m vaelib.train PRESET` starts the many, on 127.0.0.1 unless told
-otherwise: gloo between CPUs, NCCL between CUDA devices. All draw the same order and the same
-noise and use their own rows, so the run is that of one process up to rounding.
+`torchrun --nproc-per-node N -m vaelib.train PRESET` starts several, by default on 127.0.0.1:
+gloo between CPUs, NCCL between CUDA devices. All draw the same order and the same noise and use
+their own rows, so the result is that of one process up to rounding.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from vaelib import runtime
 from vaelib.train.watch import Watch
 
-# Long enough for a peer to write a checkpoint of gigabytes; one that is dead or stopped is
+# Long enough for a peer to write a checkpoint of gigabytes; one that has died or is stopped is
 # noticed much earlier, by torchrun or by the watch.
 LATE = timedelta(minutes=10)
 START = timedelta(minutes=30)  # ranks may decode a data set first
 
 
 class OneProcess:
-    """A run in this process only."""
+    """A run in this process only; the interface of `Ranks`."""
 
     rank, size = 0, 1
 
@@ -72,7 +72,7 @@ def is_one_of_many() -> bool:
 def ranks() -> Iterator[OneProcess]:
     """The ranks of this run, joined now and left at the end; `OneProcess` without torchrun.
 
-    From here on a process that is stopped for 15 seconds is ended by its peers, which also end.
+    From here on a process that is stopped for 15 seconds is killed by its peers, which also end.
     """
     if not is_one_of_many():
         yield OneProcess()
@@ -81,7 +81,7 @@ def ranks() -> Iterator[OneProcess]:
     if cuda:
         torch.cuda.set_device(dist.get_node_local_rank())
     store, rank, size = next(dist.rendezvous("env://", timeout=START))
-    # After a restart the store still holds the addresses of the dead: use other names.
+    # After a restart the store still holds the addresses of the previous processes.
     store = dist.PrefixStore(f"start-{runtime.n_restarts()}", store)
     backend = "nccl" if cuda else "gloo"
     watch = Watch(store.clone(), rank, size)
@@ -92,4 +92,4 @@ def ranks() -> Iterator[OneProcess]:
         yield Ranks(dist.new_group(timeout=LATE))
     finally:
         watch.leave()
-    dist.destroy_process_group()  # not after an error: the peers may wait for ever
+    dist.destroy_process_group()  # not after an error: the peers could wait forever

@@ -1,8 +1,8 @@
-"""A watch over the ranks: one that shows no sign of life is named and ended.
+"""Heartbeats of the ranks: one without heartbeat is named and killed.
 
-Every rank beats once a second, from a thread of its own: whoever writes a long checkpoint still
-beats, a process that was stopped, or that swaps without end, does not. torchrun notices a rank
-that is dead, but would wait for one that hangs.
+Every rank sends a heartbeat once a second from a thread of its own, also while it writes a long
+checkpoint; a process that is stopped, or swaps endlessly, sends none. torchrun notices a rank
+that has died, but waits for one that hangs until a collective times out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MISSED = 15  # beats in a row, as many as the watcher itself took
 
 
 class Watch:
-    """The beats of this rank, and what it has heard of the others, in a store that all share."""
+    """The heartbeats of this rank and of the others, in a store that all share."""
 
     def __init__(self, store: dist.Store, rank: int, size: int):
         self.store, self.rank = store, rank
@@ -32,7 +32,7 @@ class Watch:
         self.thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def look(self) -> list[int]:
-        """Beat once, listen to all, end those that have missed too many beats; which they are."""
+        """Send one heartbeat, read all others, kill the ranks without; returns which they are."""
         self.beats += 1
         self.store.set(f"beat-{self.rank}", f"{socket.gethostname()} {os.getpid()} {self.beats}")
         for peer, before in self.heard.items():
@@ -46,11 +46,11 @@ class Watch:
         return silent
 
     def leave(self) -> None:
-        """Beat no more, and say that this is no failure."""
+        """Stop the heartbeats, and mark this as no failure."""
         self.over.set()
         if self.thread.is_alive():
             self.thread.join()
-        with suppress(RuntimeError):  # torchrun is gone, and nobody asks any more
+        with suppress(RuntimeError):  # torchrun has ended, nobody reads them
             self.store.set(f"beat-{self.rank}", "left")
 
     def _run(self) -> None:
