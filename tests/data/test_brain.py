@@ -43,7 +43,7 @@ def test_slices_are_gray_and_labeled_by_their_folder(root):
     assert np.abs(got.numpy().astype(int) - expected).mean() < 3
 
 
-def test_no_image_is_in_both_parts_and_none_is_there_twice(root):
+def test_no_image_is_in_both_parts_or_twice_in_one(root):
     shutil.copy(root / "Testing/glioma/Te-glioma_0.jpg", root / "Training/notumor/Tr-copy.jpg")
     shutil.copy(root / "Training/pituitary/Tr-pituitary_1.jpg", root / "Training/pituitary/z.jpg")
     images = brain(16)
@@ -53,7 +53,7 @@ def test_no_image_is_in_both_parts_and_none_is_there_twice(root):
     assert images.notes == ("left out 2 + 0 copies of images that are kept",)
 
 
-def test_an_unknown_file_name_has_near_ones(root):
+def test_an_unknown_file_name_gets_close_matches(root):
     with pytest.raises(DataError, match=r"did you mean .*glioma/Te-glioma_0\.jpg"):
         brain(16).test.row("glioma/Te-gliom_0.jpg")
 
@@ -67,7 +67,7 @@ def test_damaged_slices_are_named_or_left_out(root):
     assert "Tr-glioma_2.jpg is damaged" in images.notes[0]
 
 
-def test_other_files_in_the_folders_do_no_harm(root):
+def test_other_files_in_the_folders_are_ignored(root):
     (root / "Training/glioma/.DS_Store").write_bytes(b"x")
     (root / "Training/glioma/notes.txt").write_text("x")
     (root / "Training/glioma/._Tr-glioma_0.jpg").write_bytes(b"written by macOS")
@@ -81,7 +81,7 @@ def test_a_missing_folder_says_what_to_do(tmp_path, monkeypatch):
         brain(16)
 
 
-def test_a_renamed_folder_is_guessed(root):
+def test_a_similar_folder_name_is_suggested(root):
     (root / "Training/meningioma").rename(root / "Training/meningioma_tumor")
     with pytest.raises(DataError, match="did you mean meningioma_tumor"):
         brain(16)
@@ -127,7 +127,7 @@ def test_the_real_slices(tmp_path, monkeypatch):
         assert images.test.pixels[images.test.row(file)].max() > 100
 
 
-def test_each_slice_gets_its_own_scale_of_gray():
+def test_each_slice_is_scaled_by_its_own_quantile():
     """A slice and the same with less contrast become one; a black one stays black."""
     ramp = torch.arange(200, dtype=torch.uint8)
     pixels = torch.stack([ramp, ramp // 2, torch.zeros(200, dtype=torch.uint8)])

@@ -69,13 +69,13 @@ def test_a_second_load_reads_no_image(folder, monkeypatch):
     assert (second.digests == first.digests).all()
 
 
-def test_nobody_can_write_into_the_cache(folder):
+def test_writing_to_the_pixels_does_not_change_the_cache(folder):
     decode(folder, names(folder), HOW).pixels.zero_()
     assert decode(folder, names(folder), HOW).pixels.any()
 
 
 @pytest.mark.parametrize("change", ["content", "settings", "names", "order"])
-def test_other_content_or_settings_are_other_images(folder, change):
+def test_other_content_or_settings_are_decoded_again(folder, change):
     first = decode(folder, names(folder), HOW)
     how, wanted = HOW, names(folder)
     if change == "content":
@@ -245,7 +245,7 @@ def test_removing_what_was_left_out_keeps_names_and_pixels_together(folder):
         assert got.digests[row].tobytes() == digest
 
 
-def test_nothing_but_bad_files_is_refused_even_then(tmp_path):
+def test_a_folder_of_bad_files_only_is_refused_even_with_skip_bad(tmp_path):
     (tmp_path / "images").mkdir()
     damage(tmp_path / "images" / "a.png", "empty")
     with pytest.raises(DataError, match="1 of 1 files"):
@@ -267,7 +267,7 @@ def test_no_files_are_refused(tmp_path):
 # --- copies ---------------------------------------------------------------------------------
 
 
-def test_copies_are_found_and_kept_once(folder):
+def test_of_duplicates_one_is_kept(folder):
     shutil.copy(folder / "004.png", folder / "200.png")
     shutil.copy(folder / "004.png", folder / "100.png")
     got = decode(folder, names(folder), HOW)
@@ -276,7 +276,7 @@ def test_copies_are_found_and_kept_once(folder):
     assert got.names.index("200.png") not in rows
 
 
-def test_an_earlier_part_takes_the_copies(folder, tmp_path):
+def test_duplicates_across_parts_stay_in_the_earlier_part(folder, tmp_path):
     test = tmp_path / "test"
     test.mkdir()
     shutil.copy(folder / "004.png", test / "other name.png")
@@ -333,7 +333,7 @@ def test_two_at_once_get_the_same(folder, home):
     assert not list(home.glob(".*"))
 
 
-def test_a_killed_builder_leaves_nothing_half_valid(folder, home):
+def test_a_killed_build_leaves_nothing_that_counts_as_a_cache(folder, home):
     worker = builder(folder, 0.02)
     assert worker.stdout.readline() == "ready\n"
     deadline = time.monotonic() + 60
@@ -415,7 +415,7 @@ for limit in (10_000, 10_000_000):  # bytes of a file that the system lets this 
 """
 
 
-def test_a_write_that_the_system_refuses_leaves_nothing_and_can_be_made_up_for(folder, home):
+def test_a_failed_write_leaves_nothing_and_the_next_load_succeeds(folder, home):
     """150 rows of 192 bytes: the first limit cuts the file of pixels, the second does not."""
     pytest.importorskip("resource")
     run = [sys.executable, "-c", LIMITED, str(folder)]

@@ -91,7 +91,7 @@ def test_too_few_faces_for_a_test_set_are_refused(root):
         celeba(16)
 
 
-def test_copies_are_kept_once(root):
+def test_of_duplicates_one_is_kept(root):
     shutil.copy(root / IMAGES / "000003.jpg", root / IMAGES / "000009.jpg")
     faces = celeba(16)
     assert "000009.jpg" not in everything(faces)
@@ -108,7 +108,7 @@ def test_an_attribute_by_name(root):
 
 
 @pytest.mark.parametrize("wrong", ["smiling", "Smilling", "SMILING"])
-def test_an_unknown_attribute_has_near_ones(root, wrong):
+def test_an_unknown_attribute_gets_close_matches(root, wrong):
     with pytest.raises(DataError, match="did you mean Smiling"):
         celeba(16).train.has(wrong)
 
@@ -168,7 +168,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("harm", HARM)
-def test_a_table_that_makes_no_sense_names_its_line(tmp_path, harm):
+def test_a_malformed_table_is_refused_with_the_place(tmp_path, harm):
     content, words = HARM[harm]
     path = tmp_path / "list_attr_celeba.csv"
     path.write_bytes(content.encode("latin1" if harm == "not text" else "utf-8"))

@@ -32,7 +32,7 @@ def together(*parts):
     return images(torch.cat([part.pixels for part in parts]))
 
 
-def test_correlation_is_that_of_the_definition_and_blind_to_contrast():
+def test_correlation_matches_its_definition_and_is_invariant_to_contrast():
     a, b = pictures(4, 0), pictures(3, 1)
     expected = torch.corrcoef(torch.cat([a.x, b.x]))[:4, 4:]
     torch.testing.assert_close(copies.correlations(a, b), expected, atol=1e-5, rtol=0)
@@ -41,12 +41,12 @@ def test_correlation_is_that_of_the_definition_and_blind_to_contrast():
     assert copies.correlations(flat, a).abs().max() == 0
 
 
-def test_large_images_are_compared_small():
+def test_large_images_are_compared_at_64_pixels():
     a = pictures(3, 0, side=128)
     assert copies.correlations(a, a).diagonal().sub(1).abs().max() < 1e-5
 
 
-def test_copies_leave_the_test_set_once_and_training_wholly():
+def test_near_duplicates_stay_once_in_the_test_set_and_leave_training():
     a, b, c = pictures(5, 0), pictures(4, 1), pictures(6, 2)
     test = together(a, changed(a)[:2], b)
     train = together(c, changed(a)[2:4], changed(c))
@@ -57,7 +57,7 @@ def test_copies_leave_the_test_set_once_and_training_wholly():
     assert copies.correlations(clean.train, clean.test).max() < copies.LEVEL
 
 
-def test_a_chain_of_copies_is_one_group_and_is_never_parted():
+def test_a_chain_of_near_duplicates_is_one_group_and_is_not_split():
     a, b = pictures(8, 0), pictures(8, 1)
     part = together(a, changed(a), b)
     group = copies.groups(part)
@@ -69,6 +69,6 @@ def test_a_chain_of_copies_is_one_group_and_is_never_parted():
     assert copies.correlations(kept, held).max() < copies.LEVEL
 
 
-def test_phantoms_are_no_copies_of_each_other_byte_for_byte():
+def test_phantoms_are_not_identical():
     part = drawn.phantoms(20, size=32, lesion=None).images
     assert len(set(map(bytes, part.pixels.numpy()))) == 20

@@ -31,7 +31,7 @@ def test_no_noise_changes_nothing():
     assert not c.random_mask((5, 7), 1.0, generator(0)).any()
 
 
-def test_salt_and_pepper_strikes_the_stated_share_at_even_odds():
+def test_salt_and_pepper_replaces_the_stated_share_half_white_half_black():
     spoiled = c.salt_and_pepper(torch.full((N,), 0.5), 0.15, generator(0))
     assert set(spoiled.unique().tolist()) == {0.0, 0.5, 1.0}
     for value in (0.0, 1.0):
@@ -40,7 +40,7 @@ def test_salt_and_pepper_strikes_the_stated_share_at_even_odds():
     assert abs((spoiled == 1).float().mean() - 0.15) > 6 * math.sqrt(0.075 * 0.925 / N)
 
 
-def test_a_random_mask_misses_the_stated_share_pixel_by_pixel():
+def test_a_random_mask_removes_the_stated_share_independently():
     seen = c.random_mask((1000, 200), 0.3, generator(0))
     assert abs(seen.float().mean() - 0.7) < 6 * math.sqrt(0.21 / N)
     of_pixels = seen.float().mean(0)  # no pixel is spared
@@ -79,12 +79,12 @@ def test_quadrants_are_added_one_by_one():
         lambda g: c.quadrant_mask(28, 4),
     ],
 )
-def test_what_makes_no_sense_is_refused(ask):
+def test_invalid_arguments_are_refused(ask):
     with pytest.raises(DataError, match="expected"):
         ask(generator(0))
 
 
-def test_coarse_noise_spoils_tissue_in_patches_and_leaves_black_alone():
+def test_coarse_noise_changes_patches_of_tissue_and_no_black_pixel():
     x = torch.full((400, 16, 16), 0.5)
     x[:, :, :4] = 0
     spoiled = c.coarse_noise(x.flatten(1), (1, 16, 16), 0.2, generator(0)).view(-1, 16, 16)

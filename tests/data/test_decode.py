@@ -32,7 +32,7 @@ def test_the_hash_is_that_of_the_file(tmp_path):
     assert decode_file(path, GRAY)[1] == hashlib.sha256(path.read_bytes()).digest()
 
 
-def test_crop_keeps_proportions_and_stretch_does_not(tmp_path):
+def test_crop_keeps_the_aspect_ratio_and_stretch_does_not(tmp_path):
     array = np.zeros((20, 40), np.uint8)
     array[:, 10:30] = 255  # the middle square is white
     Image.fromarray(array).save(tmp_path / "a.png")
@@ -65,34 +65,34 @@ def test_all_kinds_of_gray_and_color_are_read(tmp_path):
     assert (colors == colors[:1]).all()
 
 
-def test_sixteen_bits_come_down_to_eight(tmp_path):
+def test_sixteen_bits_are_scaled_to_eight(tmp_path):
     ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
     Image.fromarray(ramp).save(tmp_path / "a.png")
     assert (planes(tmp_path / "a.png", Decoding(16, 16))[0] == ramp // 257).all()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
-def test_pixels_of_no_known_range_are_refused_and_not_turned_black(tmp_path, kind):
+def test_pixels_of_unknown_range_are_refused(tmp_path, kind):
     """Gray in [0, 1] as float, or 0 to 255 as int32: converted blindly, all of it is 0."""
     Image.fromarray(np.ones((8, 8), kind)).save(tmp_path / "a.tif")
     with pytest.raises(DataError, match=r"a\.tif has pixels of 32 bits.*expected 8 or 16"):
         decode_file(tmp_path / "a.tif", GRAY)
 
 
-def test_nothing_is_read_that_starts_another_program(tmp_path):
+def test_formats_that_start_another_program_are_refused(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
     with pytest.raises(DataError, match=r"a\.jpg is no image: .*expected JPEG, PNG"):
         decode_file(tmp_path / "a.jpg", GRAY)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=r"a\.jpg cannot be read: .*expected a file"):
         decode_file(tmp_path / "a.jpg", GRAY)
 
 
-def test_what_is_transparent_stands_before_black(tmp_path):
+def test_transparent_images_get_a_black_background(tmp_path):
     image = picture(mode="RGBA")
     image.putalpha(0)
     image.save(tmp_path / "a.png")
@@ -101,7 +101,7 @@ def test_what_is_transparent_stands_before_black(tmp_path):
 
 @pytest.mark.parametrize("kind", ["png", "tif"])
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_a_turned_photograph_is_put_upright(tmp_path, turn, kind):
+def test_the_orientation_of_exif_is_applied(tmp_path, turn, kind):
     """The eight orientations of EXIF: the file holds what this one undoes."""
     upright = np.arange(24, dtype=np.uint8).reshape(4, 6)
     stored = {
@@ -120,7 +120,7 @@ def test_a_turned_photograph_is_put_upright(tmp_path, turn, kind):
     assert (planes(tmp_path / f"a.{kind}", Decoding(4, 6))[0] == upright).all()
 
 
-def test_the_ending_does_not_matter_the_content_does(tmp_path):
+def test_the_format_is_that_of_the_content_not_of_the_suffix(tmp_path):
     save(tmp_path / "a.png").rename(tmp_path / "a.jpg")
     assert planes(tmp_path / "a.jpg", GRAY).std() > 0
 
@@ -166,6 +166,6 @@ def test_a_file_of_too_many_bytes_is_not_even_read(tmp_path, monkeypatch):
         ({"fit": "squash"}, "expected one of stretch, crop"),
     ],
 )
-def test_a_decoding_without_meaning_is_refused(changes, words):
+def test_invalid_settings_are_refused(changes, words):
     with pytest.raises(DataError, match=words):
         Decoding(**{"height": 8, "width": 8, **changes})

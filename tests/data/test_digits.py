@@ -65,6 +65,6 @@ def test_the_split_never_changes():
     assert content.startswith("ac6ada28192bd51a")
 
 
-def test_no_other_size_is_made_up():
+def test_other_sizes_are_refused():
     with pytest.raises(DataError, match="side is 16, expected 8"):
         digits(side=16)

@@ -36,7 +36,7 @@ def test_the_command_can_be_run():
     ("name", "folder", "word"),
     [("brain", "brain-tumor-mri", "Kaggle"), ("celeba", "celeba", "list_attr_celeba.txt")],
 )
-def test_what_needs_an_account_is_told_in_steps(data_dir, capsys, name, folder, word):
+def test_manual_downloads_are_explained_in_steps(data_dir, capsys, name, folder, word):
     assert command.main(["fetch", name]) == 0
     out = capsys.readouterr().out
     assert str(data_dir / folder) in out
@@ -46,7 +46,7 @@ def test_what_needs_an_account_is_told_in_steps(data_dir, capsys, name, folder, 
     )
 
 
-def test_a_data_set_that_was_brought_is_read_whole(data_dir, tmp_path, monkeypatch, capsys):
+def test_a_data_set_that_is_there_is_read_completely(data_dir, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VAELIB_CACHE", str(tmp_path / "cache"))
     for part in ("Training", "Testing"):
         for seed, kind in enumerate(("notumor", "glioma", "meningioma", "pituitary")):

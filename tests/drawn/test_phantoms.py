@@ -76,23 +76,23 @@ def test_shapes_types_and_ranges(size):
         assert RADII[kind][0] <= radius.min() <= radius.max() <= RADII[kind][1]
 
 
-def test_a_seed_decides_every_byte():
+def test_a_seed_determines_every_byte():
     assert same(phantoms(9, seed=5), phantoms(9, seed=5))
     assert not same(phantoms(9, seed=5), phantoms(9, seed=6))
 
 
-def test_the_first_of_many_are_the_few():
+def test_the_first_k_of_n_are_the_set_of_k():
     many = phantoms(37, seed=2)
     for k in (1, 8, 20):
         assert same(first(many, k), phantoms(k, seed=2))
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 29])
-def test_how_many_are_drawn_at_once_changes_nothing(chunk):
+def test_the_chunk_size_changes_nothing(chunk):
     assert same(phantoms(29, seed=4), phantoms(29, seed=4, chunk=chunk))
 
 
-def test_nothing_is_divided_by_zero():
+def test_no_floating_point_warning_is_raised():
     with np.errstate(all="raise", under="ignore"):
         phantoms(40, size=32)
 
@@ -134,7 +134,7 @@ def test_a_mask_of_another_brain_would_not_pass(sick, healthy):
     assert (differs & ~grown(sick.masks.roll(1, 0), 64)).any()
 
 
-def test_the_options_of_lesions_move_no_anatomy(healthy):
+def test_the_options_of_lesions_do_not_change_the_anatomy(healthy):
     other = phantoms(N, seed=3, lesion_share=0.4, contrast=(0.3, 0.6), radius=(0.1, 0.2))
     free = ~grown(other.masks, 64)
     assert other.images.pixels[free].equal(healthy.images.pixels[free])
@@ -233,7 +233,7 @@ def test_the_share_of_lesions_and_of_kinds():
         ({"radius": (0.0, 0.2)}, r"radius is \(0\.0, 0\.2\), expected .* 0\.01 <= lowest"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(options, message):
+def test_invalid_arguments_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         phantoms(**{"n": 2, **options})
 

@@ -99,12 +99,12 @@ def test_shapes_types_and_ranges(size):
     assert found.images.x.max() > 0.85
 
 
-def test_a_seed_decides_every_byte():
+def test_a_seed_determines_every_byte():
     assert same(faces(9, seed=5), faces(9, seed=5))
     assert not same(faces(9, seed=5), faces(9, seed=6))
 
 
-def test_the_first_of_many_are_the_few():
+def test_the_first_k_of_n_are_the_set_of_k():
     many = faces(37, seed=2)
     for k in (1, 8, 20):
         few = faces(k, seed=2)
@@ -113,7 +113,7 @@ def test_the_first_of_many_are_the_few():
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 29])
-def test_how_many_are_drawn_at_once_changes_nothing(chunk):
+def test_the_chunk_size_changes_nothing(chunk):
     assert same(faces(29, seed=4), faces(29, seed=4, chunk=chunk))
 
 
@@ -124,7 +124,7 @@ def test_a_face_is_a_function_of_its_attributes():
     assert draw_faces(found.attributes.double()).pixels.equal(found.images.pixels)
 
 
-def test_nothing_is_divided_by_zero():
+def test_no_floating_point_warning_is_raised():
     low, high = torch.tensor(list(ATTRIBUTES.values()), dtype=torch.float32).T
     middle = (low + high) / 2
     extremes = torch.stack([low, middle, high])
@@ -193,7 +193,7 @@ def test_frames_are_seen_only_where_glasses_are_worn(table):
     assert before.equal(after)
 
 
-def test_a_little_more_is_a_little_change(table):
+def test_images_are_continuous_in_the_attributes(table):
     """No attribute jumps: a hundredth of its range moves no image by more than 2 % of the scale."""
     for name, (low, high) in ATTRIBUTES.items():
         middle = (low + high) / 2
@@ -201,7 +201,7 @@ def test_a_little_more_is_a_little_change(table):
         assert (before - after).abs().float().mean() < 0.02 * 255, name
 
 
-def test_the_light_comes_from_where_it_is_said(table):
+def test_the_lit_side_follows_the_light_attribute(table):
     left, right = pairs(table, "light")
     half = (right - left).float().mean(1)[:, box((-0.3, 0.5, -0.4, 0.4))].view(len(table), -1)
     wide = box((-0.3, 0.5, -0.4, 0.4)).sum(1).max().item()
@@ -224,7 +224,7 @@ def read_off(x, y, train=1500):
 
 
 @pytest.mark.parametrize(("name", "least"), [("smile", 0.6), ("yaw", 0.8), ("light", 0.8)])
-def test_a_linear_reader_recovers_it(many, name, least):
+def test_linear_regression_recovers_the_attribute(many, name, least):
     y = many.value(name).double()
     assert read_off(many.images.x, y) > least
     order = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))
@@ -311,7 +311,7 @@ def test_glasses_can_be_tied_to_age():
         ({"tie": ("smile", "blonde")}, "no attribute 'blonde': did you mean blond"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(options, message):
+def test_invalid_arguments_are_refused(options, message):
     with pytest.raises(DataError, match=message):
         faces(**{"n": 2, **options})
 

@@ -12,7 +12,7 @@ def points():
     return np.random.default_rng(0).uniform(-1, 1, (2, 1, 40, 40)).astype(np.float32)
 
 
-def test_quick_lengths_and_angles_are_those_of_numpy(points):
+def test_lengths_and_angles_match_numpy(points):
     u, v = points
     np.testing.assert_allclose(shapes.length(u, v), np.hypot(u, v), rtol=1e-6)
     np.testing.assert_allclose(shapes.angle(u, v), np.arctan2(u, v), atol=1e-5)
@@ -24,7 +24,7 @@ def test_an_edge_covers_half_a_pixel_at_its_middle():
     assert shapes.step(np.array([0.0, 0.5, 1.0]), 0, 1).tolist() == [0, 0.5, 1]
 
 
-def test_a_soft_spot_ends():
+def test_a_bump_is_zero_from_radius_two():
     r = np.linspace(0, 4, 81)
     spot = shapes.bump(r, 0)
     assert spot[0] == 1
@@ -42,7 +42,7 @@ def test_distances_are_zero_on_the_outline_and_grow_outward_at_rate_one():
     np.testing.assert_allclose(farther, 0.001, rtol=0.02)
 
 
-def test_a_segment_knows_distance_and_place():
+def test_distance_and_place_along_a_segment():
     u, v = np.array([0.5, -1.0, 2.0]), np.array([0.3, 0.0, 0.0])
     distance, along = shapes.segment(u, v, (0, 0), (1, 0))
     np.testing.assert_allclose(distance, [0.3, 1, 1], atol=1e-6)
