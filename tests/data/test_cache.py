@@ -10,15 +10,15 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 from pictures import damage, save
 
 from vaelib import files
 from vaelib.data import cache
-from vaelib.data.cache import decode, first_of_each, in_share
+from vaelib.data.cache import decode
 from vaelib.data.common import DataError
+from vaelib.data.copies import first_of_each
 from vaelib.data.decode import Decoding, decode_file
 
 HOW = Decoding(8, 8, channels=3)
@@ -286,18 +286,6 @@ def test_duplicates_across_parts_stay_in_the_earlier_part(folder, tmp_path):
     assert len(in_test) == 2
     assert 4 not in in_train
     assert len(in_train) == 149
-
-
-def test_a_share_is_chosen_by_content_alone():
-    digests = np.random.default_rng(0).integers(0, 256, (20_000, 32), dtype=np.uint8)
-    chosen = in_share(digests, 0.1)
-    # a binomial count: standard deviation sqrt(n p (1 - p)) = 42
-    assert abs(chosen.sum() - 2000) < 6 * 42.5
-    order = np.random.default_rng(1).permutation(20_000)
-    assert (in_share(digests[order], 0.1) == chosen[order]).all()
-    assert (in_share(digests, 0.5) | ~chosen).all()
-    assert not in_share(digests, 0.0).any()
-    assert in_share(digests, 1.0).all()
 
 
 # --- what can go wrong while it is built ----------------------------------------------------

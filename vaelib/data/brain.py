@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from vaelib import runtime
-from vaelib.data.cache import Decoded, decode, first_of_each
+from vaelib.data.cache import Decoded, decode
 from vaelib.data.common import DataError, Dataset, ImageSet, elsewhere
+from vaelib.data.copies import first_of_each
 from vaelib.data.decode import Decoding
 
 KINDS = ("notumor", "glioma", "meningioma", "pituitary")  # the labels 0 to 3; 0 is healthy

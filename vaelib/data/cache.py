@@ -83,35 +83,6 @@ def decode(folder: Path, names: Sequence[str], how: Decoding, *, skip_bad: bool 
     return decoded
 
 
-def first_of_each(*parts: Decoded) -> list[Tensor]:
-    """Which rows to keep, (K,) int64 for each part, so that no content occurs twice.
-
-    An image that an earlier part has, or an earlier row of its own part, is left out: name
-    the test set first, and nothing of it is in the training set.
-    """
-    seen: set[bytes] = set()
-    kept = []
-    for part in parts:
-        rows = []
-        for row, digest in enumerate(part.digests):
-            key = digest.tobytes()
-            if key not in seen:
-                seen.add(key)
-                rows.append(row)
-        kept.append(torch.tensor(rows, dtype=torch.int64))
-    return kept
-
-
-def in_share(digests: np.ndarray, share: float) -> np.ndarray:
-    """About `share` of the images, chosen by content: (N,) bool.
-
-    The choice depends on an image's bytes only, not on its name or on other images: duplicates
-    stay on the same side, and adding images never moves existing ones.
-    """
-    number = digests[:, :8].copy().view(">u8")[:, 0]
-    return number / 2.0**64 < share
-
-
 def _stamp(folder: Path, names: Sequence[str], how: Decoding, skip_bad: bool) -> str:
     """A hash of names, sizes and times: all that is known without reading the files."""
     lines, root = [f"{VERSION} {folder.resolve()} {how} {skip_bad}"], f"{folder}{os.sep}"

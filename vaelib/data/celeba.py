@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from vaelib import runtime
-from vaelib.data.cache import decode, first_of_each, in_share
+from vaelib.data.cache import decode
 from vaelib.data.common import DataError, Dataset, ImageSet, elsewhere, near
+from vaelib.data.copies import first_of_each, in_share
 from vaelib.data.decode import Decoding
 
 IMAGES = "img_align_celeba"
