@@ -407,6 +407,7 @@ def test_a_run_killed_after_its_end_told_no_more_steps_than_it_took():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["steps", "writes"])
 def test_nothing_is_lost_when_runs_are_killed(root, kind):
     command = [sys.executable, str(root / "tests" / "kills.py"), kind, "50"]

@@ -138,6 +138,7 @@ def test_a_preset_whose_data_is_not_there_learns_from_drawn_images(
     assert (x_hat - x).square().mean() < (mean - x).square().mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["brain-ours", "celeba-ours"])
 def test_our_networks_learn_from_drawn_images_and_keep_some_to_judge_by(
     name, tmp_path, monkeypatch, capsys
