@@ -323,8 +323,6 @@ def test_each_test_file_mirrors_a_module():
         folder, name = ROOT / place.parent, place.stem.removeprefix("test_")
         if place.as_posix() in NOT_MIRRORED or place.parts[0] in OTHER_FOLDERS:
             continue
-        if name == "decode" or name.startswith("data_"):
-            continue  # until they are in tests/data
         modules = [folder / f"{name}.py", folder / f"{name}.js", folder / f"__{name}__.py"]
         modules.append(folder / name / "__init__.py")
         if not any(module.exists() for module in modules):

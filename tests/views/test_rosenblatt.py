@@ -7,9 +7,9 @@ import traitlets
 from looking import WIDTHS, assert_fits, assert_follows_theme, pixels, said, set_trait, trait
 
 from vaelib import banana
+from vaelib.densities import banana as banana_target
 from vaelib.gaussian import log_standard_normal
 from vaelib.likelihood import Gaussian
-from vaelib.rosenblatt import banana as banana_target
 from vaelib.rosenblatt import decode_exact
 from vaelib.views.rosenblatt import REACH, SIGMAS, RosenblattExplorer
 
