@@ -78,7 +78,8 @@ def test_folders_are_removed_and_links_are_not_followed(tmp_path):
 )
 def test_nothing_with_another_name_is_removed(tmp_path, name):
     # Filled in here: the ids of tests may not hold a process id, workers must agree on them.
-    left(tmp_path, name.format(here=HERE), hours=100)
+    name = name.format(here=HERE)
+    left(tmp_path, name, hours=100)
     assert files.sweep(tmp_path) == 0
     assert (tmp_path / name).exists()
 
