@@ -16,8 +16,9 @@ EXTRAS  := --extra book --extra dev
 WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 # What looks at built pages waits for `make browser`.
 UNIT     = $(WORKERS) tests -m "not book"
-# The limits: 5 minutes a cell, 10 minutes a notebook.
-NBMAKE   = $(WORKERS) --nbmake --nbmake-timeout 300 --timeout 600 notebooks
+# The limits: 5 minutes a cell, 10 minutes a notebook. Notebooks come longest first (conftest.py)
+# and are handed out one by one, so that both workers end at about the same time.
+NBMAKE   = $(WORKERS) --dist load --maxschedchunk 1 --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
 .DEFAULT_GOAL := help
 .PHONY: help env book execute html test unit notebooks browser lint lab pair data record bench bench-gpu kill lock clean

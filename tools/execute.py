@@ -80,7 +80,8 @@ def run_all(waiting: list[str], environment: chapters.Environment, jobs: int) ->
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     failed = []
     with ProcessPoolExecutor(min(jobs, len(waiting)), max_tasks_per_child=1) as pool:
-        futures = {pool.submit(run_one, name, environment): name for name in waiting}
+        order = chapters.longest_first(waiting)
+        futures = {pool.submit(run_one, name, environment): name for name in order}
         for future in as_completed(futures):
             name = futures[future]
             try:

@@ -77,6 +77,21 @@ def test_a_view_runs_the_script_that_has_its_name():
     assert views == 14
 
 
+def test_long_chapters_come_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(chapters, "EXECUTED", tmp_path)
+    before = chapters.longest_first(chapters.names())
+    assert before[:2] == ["13_latent_manipulation", "12_anomaly_detection"]
+    assert sorted(before) == chapters.names()
+
+    environment = chapters.Environment("quick", "CPU (2 cores)", "none", "3.12")
+    for name, seconds in (("13_latent_manipulation", 1.0), ("01_bayesian_coin", 2.0)):
+        run = chapters.Run("digest", environment, seconds, seconds, "today")
+        chapters.save_run(name, nbformat.v4.new_notebook(), run)
+    after = chapters.longest_first(chapters.names())
+    assert after[0] == "12_anomaly_detection"  # never ran: it may take long
+    assert after[-2:] == ["01_bayesian_coin", "13_latent_manipulation"]
+
+
 def test_prose_does_not_change_the_digest_but_code_does(book):
     chapter = book.path / "notebooks" / "01_one.md"
     before = chapters.code_digest("01_one")
