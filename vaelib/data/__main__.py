@@ -11,11 +11,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from vaelib.data.brain import brain, has_brain
+from vaelib.data.brain import brain
 from vaelib.data.brain import folder as brain_folder
-from vaelib.data.celeba import celeba, data_folder, has_celeba
-from vaelib.data.common import DataError
+from vaelib.data.celeba import celeba, data_folder
+from vaelib.data.common import DataError, Dataset
 from vaelib.data.mnist import fetch as fetch_mnist
 
 SIZE = 64  # side of the images that a check decodes
@@ -36,26 +37,20 @@ celeba: download the faces by hand, for non-commercial research only.
   4. Run this command again: it reads every file."""
 
 
-def mnist() -> str:
-    """Download MNIST unless present and intact; returns a status line."""
-    return f"mnist: verified in {fetch_mnist()}"
+def by_hand(name: str, load: Callable[[int], Dataset], folder: Path, steps: str) -> str:
+    """The steps to get a data set, or a status line after reading all of it."""
+    if not folder.is_dir():
+        return steps.format(folder=folder)
+    images = load(SIZE)
+    notes = "".join(f"\n  {note}" for note in images.notes)
+    return f"{name}: {len(images.train):,} + {len(images.test):,} images in {folder}{notes}"
 
 
-def slices() -> str:
-    """The steps to get the brain slices, or a status line after reading them all."""
-    if not has_brain():
-        return BRAIN_STEPS.format(folder=brain_folder())
-    return _checked(brain(SIZE), "brain", brain_folder())
-
-
-def faces() -> str:
-    """The steps to get the faces, or a status line after reading them all."""
-    if not has_celeba():
-        return CELEBA_STEPS.format(folder=data_folder())
-    return _checked(celeba(SIZE), "celeba", data_folder())
-
-
-FETCH: dict[str, Callable[[], str]] = {"brain": slices, "celeba": faces, "mnist": mnist}
+FETCH: dict[str, Callable[[], str]] = {
+    "brain": lambda: by_hand("brain", brain, brain_folder(), BRAIN_STEPS),
+    "celeba": lambda: by_hand("celeba", celeba, data_folder(), CELEBA_STEPS),
+    "mnist": lambda: f"mnist: verified in {fetch_mnist()}",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,11 +71,6 @@ def main(arguments: list[str] | None = None) -> int:
             print(problem, file=sys.stderr)
             failed = True
     return int(failed)
-
-
-def _checked(images, name: str, folder) -> str:
-    notes = "".join(f"\n  {note}" for note in images.notes)
-    return f"{name}: {len(images.train):,} + {len(images.test):,} images in {folder}{notes}"
 
 
 if __name__ == "__main__":

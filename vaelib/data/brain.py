@@ -50,10 +50,9 @@ def brain(size: int = 256, *, skip_bad: bool = False) -> Dataset:
     names = {part: _names(folder() / part) for part in PARTS}
     train, test = (decode(folder() / p, names[p], how, skip_bad=skip_bad) for p in PARTS)
     in_test, in_train = first_of_each(test, train)
-    notes = [f"{part.left_out[0]} (left out)" for part in (train, test) for _ in part.left_out[:1]]
-    n_left = len(train.left_out) + len(test.left_out)
-    if n_left > 1:
-        notes.append(f"{n_left} damaged files left out in all")
+    notes = []
+    if bad := train.left_out + test.left_out:
+        notes.append(f"left out {len(bad)} damaged images: {bad[0]}")
     copies = len(train.names) - len(in_train), len(test.names) - len(in_test)
     if sum(copies):
         notes.append(f"left out {copies[0]} + {copies[1]} copies of images that are kept")
@@ -73,7 +72,7 @@ def normalized(images: ImageSet, share: float = 0.995) -> ImageSet:
 
 def _names(part: Path) -> list[str]:
     """`kind/file` of every image, sorted. Raises DataError for a missing or empty folder."""
-    from torchvision.datasets.folder import is_image_file, make_dataset
+    from torchvision.datasets.folder import is_image_file
 
     names = []
     for kind in KINDS:
@@ -81,16 +80,12 @@ def _names(part: Path) -> list[str]:
             lost = part / kind if part.is_dir() else part
             hint = elsewhere(lost, runtime.data_dir())
             raise DataError(f"brain MRI: no folder {lost}{hint} To fix it, {HOW_TO_FIX}.")
-        images = make_dataset(
-            part,
-            {kind: 0},
-            # macOS keeps notes in hidden files such as ._image.jpg
-            is_valid_file=lambda path: is_image_file(path) and Path(path).name[0] != ".",
-            allow_empty=True,
-        )
+        # macOS keeps notes in hidden files such as ._image.jpg
+        files = [path.name for path in (part / kind).iterdir()]
+        images = [file for file in files if is_image_file(file) and file[0] != "."]
         if not images:
             raise DataError(f"brain MRI: {part / kind} has no images. To fix it, {HOW_TO_FIX}.")
-        names += [Path(path).relative_to(part).as_posix() for path, _ in images]
+        names += sorted(f"{kind}/{image}" for image in images)
     return names
 
 

@@ -51,12 +51,6 @@ class ImageSet:
             files = tuple(files[row] for row in rows)
         return ImageSet(self.pixels[index], self.labels[index], self.shape, files)
 
-    def row(self, file: str) -> int:
-        """The row of the image of this file. Raises DataError with close matches."""
-        if file not in self.files:
-            raise DataError(f"no image named {file}{near(file, self.files)}")
-        return self.files.index(file)
-
     @property
     def x(self) -> Tensor:
         """The images as float32 in [0, 1], flat: (N, D)."""

@@ -102,5 +102,4 @@ def _standardized(images: ImageSet) -> Tensor:
     if max(images.shape[1:]) > SIDE:
         x = F.adaptive_avg_pool2d(x, SIDE)
     x = x.flatten(1)
-    x = x - x.mean(1, keepdim=True)
-    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return F.normalize(x - x.mean(1, keepdim=True), eps=1e-6)

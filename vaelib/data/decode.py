@@ -19,7 +19,6 @@ MAX_SIDE = 4096  # of the decoded image
 # Pillow reads more formats, some of them by starting other programs.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
 MODES = {1: "L", 3: "RGB"}
-FITS = ("stretch", "crop")
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,6 @@ class Decoding:
                     f"images of {self.height!r} x {self.width!r} pixels, expected whole numbers "
                     f"from 1 to {MAX_SIDE:,}"
                 )
-        if self.channels not in MODES:
-            raise DataError(f"channels is {self.channels}, expected 1 (gray) or 3 (color)")
-        if self.fit not in FITS:
-            raise DataError(f"fit is {self.fit!r}, expected one of {', '.join(FITS)}")
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -51,12 +51,6 @@ class Phantoms:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index) -> Phantoms:
-        """A subset, by slice, index tensor or mask."""
-        return Phantoms(
-            self.images[index], self.masks[index], self.contrast[index], self.radius[index]
-        )
-
 
 def phantoms(
     n: int,
@@ -66,34 +60,28 @@ def phantoms(
     lesion: str | None = "any",
     lesion_share: float = 0.5,
     contrast: tuple[float, float] = (0.12, 0.35),
-    radius: tuple[float, float] | None = None,
-    chunk: int | None = None,
 ) -> Phantoms:
     """n slices of size x size, one channel, bytes.
 
     lesion: "any" (each kind in turn equally likely), one of KINDS, or None for healthy brains.
-    lesion_share: the probability that a brain has one. contrast and radius: ranges; without a
-    radius each kind has its own, RADII. chunk: how many to draw at once; it changes nothing.
+    lesion_share: the probability that a brain has one. contrast: its range, (lowest, highest).
 
     With contrast c and the part k of a pixel that the lesion covers, tissue t becomes
     t + k min(1, 4 c) (w + c s - t): w is white matter, and s is 1 but for the dark core of a
     glioma. So outside the mask only pixels cut by the outline change, and c = 0 is the twin.
     Raises DataError for what cannot be drawn.
     """
-    shapes.check_count(n, size, chunk)
-    _check(lesion, lesion_share)
-    shapes.check_range("contrast", contrast, 0, 1)
-    if radius is not None:
-        shapes.check_range("radius", radius, 0.01, 0.5)
+    shapes.check_count(n, size)
+    _check(lesion, lesion_share, contrast)
     rng_anatomy, rng_lesion, rng_fields, rng_noise = shapes.streams(seed, 4)
     parts = []
-    for part in shapes.chunks(n, size, chunk):
+    for part in shapes.chunks(n, size):
         m = part.stop - part.start
         known = shapes.column(rng_anatomy.random((m, len(anatomy.RANGES))), anatomy.RANGES)
         row = dict(zip(LESION, rng_lesion.random((m, len(LESION))).T, strict=True))
         coef = rng_fields.standard_normal((m, anatomy.N_COEF + BIAS**2), np.float32)
         grain = rng_noise.standard_normal((m, 2, size, size), np.float32)
-        row = _choose(row, lesion, lesion_share, contrast, radius)
+        row = _choose(row, lesion, lesion_share, contrast)
         parts.append(_draw(known, row, coef, grain))
     pixels, masks, labels, contrasts, radii = (
         torch.from_numpy(np.concatenate(a)) for a in zip(*parts, strict=True)
@@ -101,7 +89,7 @@ def phantoms(
     return Phantoms(ImageSet(pixels, labels, (1, size, size)), masks, contrasts, radii)
 
 
-def _check(lesion: str | None, share: float) -> None:
+def _check(lesion: str | None, share: float, contrast: tuple[float, float]) -> None:
     kinds = ("any", *KINDS)
     if lesion is not None and lesion not in kinds:
         raise DataError(
@@ -112,15 +100,21 @@ def _check(lesion: str | None, share: float) -> None:
             f"lesion_share is {share!r}, expected a probability in [0, 1]; "
             "0.5 gives half of the brains a lesion."
         )
+    pair = isinstance(contrast, tuple | list) and len(contrast) == 2
+    if not pair or not 0 <= contrast[0] <= contrast[1] <= 1:
+        raise DataError(
+            f"contrast is {contrast!r}, expected (lowest, highest) with "
+            "0 <= lowest <= highest <= 1; give the same number twice to fix it."
+        )
 
 
-def _choose(row, lesion, share, contrast, radius) -> dict[str, ndarray]:
+def _choose(row, lesion, share, contrast) -> dict[str, ndarray]:
     """Kind (0 where healthy), contrast, radius and free numbers of each lesion: (n,)."""
     kind = 1 + (row["kind"] * len(KINDS)).astype(np.int64)
     if lesion in KINDS:
         kind[:] = 1 + KINDS.index(lesion)
     healthy = (row["has"] >= share) | (lesion is None)
-    own = np.array([RADII[k] if radius is None else radius for k in KINDS])[kind - 1].T
+    own = np.array([RADII[k] for k in KINDS])[kind - 1].T
     scaled = {
         "radius": own[0] + row["radius"] * (own[1] - own[0]),
         "contrast": contrast[0] + row["contrast"] * (contrast[1] - contrast[0]),

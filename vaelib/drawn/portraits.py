@@ -46,18 +46,13 @@ GLASSES_SHARE, BEARD_SHARE = 0.35, 0.4
 
 @dataclass(frozen=True)
 class Portraits:
-    """Faces with their truth: attributes (N, A) float32, columns as in names; labels are 0."""
+    """Faces with their truth: attributes (N, A) float32, columns as in ATTRIBUTES; labels are 0."""
 
     images: ImageSet
     attributes: Tensor
-    names: tuple[str, ...] = tuple(ATTRIBUTES)
 
     def __len__(self) -> int:
         return len(self.images)
-
-    def __getitem__(self, index) -> Portraits:
-        """A subset, by slice, index tensor or mask."""
-        return Portraits(self.images[index], self.attributes[index])
 
     def value(self, name: str) -> Tensor:
         """One attribute of all faces: (N,). Raises DataError for an unknown name."""
@@ -72,40 +67,31 @@ def position(name: str) -> int:
     return names.index(name)
 
 
-def faces(
-    n: int,
-    *,
-    seed: int = 0,
-    size: int = 64,
-    confounding: float = 0.0,
-    tie: tuple[str, str] = ("smile", "blond"),
-    chunk: int | None = None,
-) -> Portraits:
+def faces(n: int, *, seed: int = 0, size: int = 64, confounding: float = 0.0) -> Portraits:
     """n portraits of size x size in color, bytes, with their attributes.
 
     All attributes are independent, those of skin, hair and eyes too, as in no population.
-    `confounding`, in [-1, 1], ties the two that `tie` names: it is the correlation of their
+    `confounding`, in [-1, 1], ties blond hair to the smile: it is the correlation of their
     Gaussian copula. Each keeps its own distribution, and at 1 the second is a nondecreasing
-    function of the first. chunk: how many to draw at once, which does not change the images.
-    Raises DataError for what cannot be drawn.
+    function of the first. Raises DataError for what cannot be drawn.
     """
-    shapes.check_count(n, size, chunk)
+    shapes.check_count(n, size)
     (stream,) = shapes.streams(seed, 1)
     uniform = stream.random((n, len(ATTRIBUTES)))
-    table = torch.from_numpy(_attributes(_tied(uniform, confounding, tie)))
-    return Portraits(draw_faces(table, size=size, chunk=chunk), table)
+    table = torch.from_numpy(_attributes(_tied(uniform, confounding)))
+    return Portraits(draw_faces(table, size=size), table)
 
 
-def draw_faces(attributes: Tensor, *, size: int = 64, chunk: int | None = None) -> ImageSet:
+def draw_faces(attributes: Tensor, *, size: int = 64) -> ImageSet:
     """The faces of a table (N, A), columns as in ATTRIBUTES: images (3, size, size).
 
     Raises DataError for a table of another shape and for a value outside its range.
     """
     _check_table(attributes)
-    shapes.check_count(len(attributes), size, chunk)
+    shapes.check_count(len(attributes), size)
     table = attributes.numpy(force=True).astype(np.float32)
     pixels = np.empty((len(table), 3 * size * size), np.uint8)
-    for part in shapes.chunks(len(table), size, chunk):
+    for part in shapes.chunks(len(table), size):
         columns = table[part].T[:, :, None, None]
         image = face.draw(dict(zip(ATTRIBUTES, columns, strict=True)), size)
         pixels[part] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).reshape(len(image), -1)
@@ -113,14 +99,12 @@ def draw_faces(attributes: Tensor, *, size: int = 64, chunk: int | None = None) 
     return ImageSet(torch.from_numpy(pixels), labels, (3, size, size))
 
 
-def _tied(uniform: ndarray, confounding: float, tie: tuple[str, str]) -> ndarray:
-    """Uniform numbers (n, A) whose two named columns have a Gaussian copula."""
+def _tied(uniform: ndarray, confounding: float) -> ndarray:
+    """Uniform numbers (n, A) whose columns smile and blond have a Gaussian copula."""
     if not -1 <= confounding <= 1:
         raise DataError(f"confounding is {confounding!r}, expected a correlation in [-1, 1]")
-    if len(tie) != 2 or tie[0] == tie[1]:
-        raise DataError(f"tie is {tie!r}, expected the names of two different attributes")
-    first, second = (position(name) for name in tie)
     if confounding:
+        first, second = position("smile"), position("blond")
         a, b = torch.special.ndtri(torch.from_numpy(uniform[:, [first, second]])).T
         both = confounding * a + (1 - confounding**2) ** 0.5 * b
         uniform[:, second] = torch.special.ndtr(both).numpy()

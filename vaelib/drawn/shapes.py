@@ -26,32 +26,18 @@ def streams(seed: int, count: int) -> list[np.random.Generator]:
     return [np.random.default_rng(s) for s in np.random.SeedSequence(int(seed)).spawn(count)]
 
 
-def check_count(n: int, size: int, chunk: int | None) -> None:
-    """Raise DataError for n < 1, a size outside [16, 512] or a chunk < 1."""
-    for name, value, low, high in (
-        ("n", n, 1, None),
-        ("size", size, MIN_SIZE, MAX_SIZE),
-        ("chunk", 1 if chunk is None else chunk, 1, None),
-    ):
+def check_count(n: int, size: int) -> None:
+    """Raise DataError for n < 1 or a size outside [16, 512]."""
+    for name, value, low, high in (("n", n, 1, None), ("size", size, MIN_SIZE, MAX_SIZE)):
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or value < low or (high is not None and value > high):
             most = "or more" if high is None else f"to {high}"
             raise DataError(f"{name} is {value!r}, expected a whole number, {low} {most}")
 
 
-def check_range(name: str, value: tuple[float, float], low: float, high: float) -> None:
-    """Raise DataError for a pair that is not an interval inside [low, high]."""
-    pair = isinstance(value, tuple | list) and len(value) == 2
-    if not pair or not low <= value[0] <= value[1] <= high:
-        raise DataError(
-            f"{name} is {value!r}, expected (lowest, highest) with "
-            f"{low:g} <= lowest <= highest <= {high:g}; give the same number twice to fix it."
-        )
-
-
-def chunks(n: int, size: int, chunk: int | None) -> Iterator[slice]:
+def chunks(n: int, size: int) -> Iterator[slice]:
     """Slices that cover range(n), each small enough to stay in a processor's cache."""
-    step = chunk or max(1, CHUNK_PIXELS // size**2)
+    step = max(1, CHUNK_PIXELS // size**2)
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))
 
