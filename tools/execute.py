@@ -10,6 +10,7 @@ of the first, and exits 1 when there is one. A failed chapter leaves its last ru
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
@@ -78,8 +79,11 @@ def run_all(waiting: list[str], environment: chapters.Environment, jobs: int) ->
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar would be an output of its cell
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    # One process per chapter, forked from one that has imported what all of them need.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["chapters", "nbclient"])
     failed = []
-    with ProcessPoolExecutor(min(jobs, len(waiting)), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(min(jobs, len(waiting)), context, max_tasks_per_child=1) as pool:
         order = chapters.longest_first(waiting)
         futures = {pool.submit(run_one, name, environment): name for name in order}
         for future in as_completed(futures):
