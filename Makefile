@@ -20,6 +20,10 @@ UNIT     = $(WORKERS) tests -m "not book"
 # and are handed out one by one, so that both workers end at about the same time.
 NBMAKE   = $(WORKERS) --dist load --maxschedchunk 1 --nbmake --nbmake-timeout 300 --timeout 600 notebooks
 
+PAGES    := _build/html/.complete
+PAGE_SOURCES = _config.yml _toc.yml $(shell find book notebooks tools vaelib _build/executed \
+	-type f -not -name '*.pyc' -not -path '*/.*' 2>/dev/null)
+
 .DEFAULT_GOAL := help
 .PHONY: help env book execute html test unit notebooks browser lint lab pair data record bench bench-gpu kill lock clean
 
@@ -38,15 +42,20 @@ $(READY): requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-book: execute html  ## run what changed, write _build/html/index.html
+book: execute  ## run what changed, write _build/html/index.html
+	@$(MAKE) --no-print-directory html
 
 execute: $(READY)  ## run the chapters whose code, environment or data changed
 	$(BIN)/python tools/execute.py
 
-html: $(READY)  ## render the kept runs (_build/executed); needs no GPU, no data
+html: $(PAGES)  ## render the kept runs (_build/executed); needs no GPU, no data
+	@echo "Open _build/html/index.html"
+
+# Made only by a build without a warning: a page that is there may be of one that failed.
+$(PAGES): $(READY) $(PAGE_SOURCES)
 	@$(BIN)/python tools/execute.py --check
 	$(BIN)/jupyter-book build . --all -W --keep-going --quiet
-	@echo "Open _build/html/index.html"
+	@touch $@
 
 test: $(READY)  ## unit tests, then every notebook by nbmake
 	$(UNIT)

@@ -17,6 +17,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
+# Where jsonschema finds this package, it builds a grammar of addresses, which takes longer than
+# all other imports here together. No schema of a notebook asks for it, and jsonschema goes without.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 import jupytext
 import msgspec
 import nbformat
@@ -30,7 +34,7 @@ NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "_build" / "executed"
 RUN = "vaelib_run"  # the metadata key of a run's facts
 
-from vaelib import schema  # noqa: E402
+from vaelib import schema
 
 
 class Environment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
