@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from pictures import DAMAGE, damage, picture, save
+from pictures import DAMAGE, damage, encoded, picture, save
 from PIL import Image
 
 from vaelib.data import decode as room
@@ -123,6 +123,87 @@ def test_the_orientation_of_exif_is_applied(tmp_path, turn, kind):
 def test_the_format_is_that_of_the_content_not_of_the_suffix(tmp_path):
     save(tmp_path / "a.png").rename(tmp_path / "a.jpg")
     assert planes(tmp_path / "a.jpg", GRAY).std() > 0
+
+
+COLOR = Decoding(16, 16, channels=3, fit="crop")
+
+
+def by_pillow(path, how):
+    """What Pillow alone makes of a file: its pixels, or what it says is wrong."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "simplejpeg", None)
+        return outcome(path, how)
+
+
+def outcome(path, how):
+    try:
+        return decode_file(path, how)[0].tobytes()
+    except DataError as problem:
+        return str(problem)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 75},
+        {"quality": 95, "subsampling": "4:4:4"},
+        {"subsampling": "4:2:2", "optimize": True},
+        {"subsampling": "4:2:0", "restart_marker_rows": 1},
+        {"keep_rgb": True},
+        {"icc_profile": b"a profile", "comment": b"a comment"},
+    ],
+)
+@pytest.mark.parametrize("fit", ["crop", "stretch"])
+def test_plain_color_jpegs_are_decoded_without_pillow_to_the_same_pixels(
+    tmp_path, monkeypatch, options, fit
+):
+    pytest.importorskip("simplejpeg")
+    path, how = tmp_path / "a.jpg", Decoding(16, 20, channels=3, fit=fit)
+    picture(size=(45, 55)).save(path, **options)
+    expected = by_pillow(path, how)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("opened by Pillow"))
+    assert decode_file(path, how)[0].tobytes() == expected
+
+
+def test_other_jpegs_are_left_to_pillow(tmp_path, monkeypatch):
+    """The same pixels could come from a decoder that ignores EXIF or draft, if that is not used."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    files = {
+        "gray": picture(mode="L", size=(45, 55)),
+        "CMYK": picture(size=(45, 55)).convert("CMYK"),
+        "progressive": picture(size=(45, 55)),
+        "turned": picture(size=(45, 55)),
+        "large": picture(size=(64, 90)),
+    }
+    fast = pytest.importorskip("simplejpeg")
+    for kind, image in files.items():
+        options = {"turned": {"exif": turned}, "progressive": {"progressive": True}}.get(kind, {})
+        image.save(tmp_path / f"{kind}.jpg", **options)
+    expected = {kind: by_pillow(tmp_path / f"{kind}.jpg", COLOR) for kind in files}
+    monkeypatch.setattr(fast, "decode_jpeg", lambda *_, **__: pytest.fail("not by Pillow"))
+    for kind in files:
+        assert outcome(tmp_path / f"{kind}.jpg", COLOR) == expected[kind]
+    picture(size=(45, 55)).save(tmp_path / "color.jpg")
+    assert outcome(tmp_path / "color.jpg", GRAY) == by_pillow(tmp_path / "color.jpg", GRAY)
+
+
+def test_any_damage_to_a_jpeg_has_the_same_outcome_as_with_pillow_alone(tmp_path):
+    """Cut at every fortieth byte, and 300 bytes changed, one at a time."""
+    path, content = tmp_path / "a.jpg", encoded(size=(40, 30))
+    rng = np.random.default_rng(0)
+    harmed = [content[:n] for n in range(1, len(content), 40)] + [content[:-2], content[:-1]]
+    for place in rng.integers(0, len(content), 300):
+        one = bytearray(content)
+        one[place] ^= int(rng.integers(1, 256))
+        harmed.append(bytes(one))
+    kinds = set()
+    for one in harmed:
+        path.write_bytes(one)
+        got = outcome(path, COLOR)
+        assert got == by_pillow(path, COLOR)
+        kinds.add(type(got))
+    assert kinds == {str, bytes}
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
