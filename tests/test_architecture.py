@@ -265,6 +265,7 @@ PROTOCOLS = {"_repr_mimebundle_", "_asdict", "_fields", "_replace", "_subclasses
 NOT_MIRRORED = {
     "test_architecture.py": "laws about all modules",
     "test_bench_gpu.py": "benchmarks/bench_gpu.py",
+    "test_devices.py": "all measures, on a device that refuses what a GPU refuses",
     "views/test_lab.py": "the views in JupyterLab",
 }
 OTHER_FOLDERS = {"book": "pages and tools", "browser": "pages in a browser"}

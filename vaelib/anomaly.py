@@ -40,10 +40,8 @@ class Healthy:
 
 def residual(model: Network, lik: Likelihood, pixels: Tensor) -> Tensor:
     """x minus its reconstruction, the decoded mean of q(z|x): (N, D) on the CPU."""
-    q = evaluate.encode(model, pixels, batch_size=200, unit_range=lik.unit_range)
-    x = to_floats(pixels, unit_range=False)
-    parts = [evaluate.decode(model, lik, z) for z in q.mu.split(200)]
-    return x - torch.cat(parts)
+    _, made = evaluate.reconstruct(model, lik, pixels)
+    return to_floats(pixels.cpu(), unit_range=False) - made
 
 
 def smoothed(maps: Tensor, side: int, width: int = 5) -> Tensor:
@@ -61,8 +59,9 @@ def learn(model: Network, lik: Likelihood, pixels: Tensor, side: int) -> Healthy
     """Reference statistics of healthy images (N, side^2), preferably held out from training."""
     from sklearn.covariance import LedoitWolf
 
-    spread = smoothed(residual(model, lik, pixels).abs(), side).mean(0)
-    mu = evaluate.encode(model, pixels, batch_size=200, unit_range=lik.unit_range).mu
+    mu, made = evaluate.reconstruct(model, lik, pixels)
+    rest = to_floats(pixels.cpu(), unit_range=False) - made
+    spread = smoothed(rest.abs(), side).mean(0)
     codes = LedoitWolf().fit(mu.double().numpy())
     return Healthy(spread.clamp_min(0.02 * spread.mean()), codes)
 
@@ -105,11 +104,11 @@ def scores(
     each pixel; "-ELBO", "-IWAE" (importance-weighted bound, n_samples draws) and "KL" in nats;
     "Mahalanobis", the squared Mahalanobis distance of the posterior mean from healthy ones.
     """
-    x = to_floats(pixels, unit_range=False)
-    rest = residual(model, lik, pixels)
+    mu, made = evaluate.reconstruct(model, lik, pixels)
+    x = to_floats(pixels.cpu(), unit_range=False)
+    rest = x - made
     terms = evaluate.elbo_terms(model, lik, pixels, generator, batch_size=100)
     log_w = evaluate.importance_weights(model, lik, pixels, generator, n_samples, batch_size=50)
-    mu = evaluate.encode(model, pixels, batch_size=200, unit_range=lik.unit_range).mu
     distance = healthy.codes.mahalanobis(mu.double().numpy())
     return {
         **error_scores(rest, x, side),

@@ -22,8 +22,8 @@ def difference_of_means(mu: Tensor, has: Tensor) -> Tensor:
     It includes the effect of every attribute that is correlated with this one. Raises DataError
     if one of the two classes is empty.
     """
-    if has.all() or not has.any():
-        raise DataError(f"{'all' if has.any() else 'none'} of {len(has)} have it: no difference")
+    if (n := int(has.sum())) in (0, len(has)):
+        raise DataError(f"{'all' if n else 'none'} of {len(has)} have it: no difference")
     return mu[has].mean(0) - mu[~has].mean(0)
 
 
@@ -33,7 +33,7 @@ def regression(mu: Tensor, attributes: Tensor) -> Tensor:
     Least squares of mu on all attributes at once and a constant. Raises DataError if the
     columns are linearly dependent, since the effects are then not identified.
     """
-    design = torch.cat([attributes.double(), torch.ones(len(mu), 1, dtype=torch.float64)], 1)
+    design = torch.cat([attributes.double(), mu.new_ones(len(mu), 1, dtype=torch.float64)], 1)
     rank = int(torch.linalg.matrix_rank(design))
     if rank < design.shape[1]:
         raise DataError(
@@ -43,19 +43,19 @@ def regression(mu: Tensor, attributes: Tensor) -> Tensor:
     return torch.linalg.lstsq(design, mu.double()).solution[:-1].to(mu.dtype)
 
 
-def probe_normal(mu: Tensor, has: Tensor, penalty: float = 1.0) -> Tensor:
+def probe_normal(mu: Tensor, has: Tensor) -> Tensor:
     """Normal vector of a logistic regression of the attribute on mu: (N, M), (N,) -> (M,).
 
     Scaled to move the mean score of the codes without the attribute to that of the codes with
-    it. `penalty` is the L2 penalty of the weights on standardized codes.
+    it. The weights of the standardized codes have an L2 penalty of 1.
     """
     from sklearn.linear_model import LogisticRegression
 
     apart, spread = difference_of_means(mu, has).double(), mu.double().std(0).clamp_min(1e-6)
-    scores = LogisticRegression(C=1 / penalty, max_iter=500).fit(
-        ((mu.double() - mu.double().mean(0)) / spread).numpy(), has.numpy()
+    scores = LogisticRegression(max_iter=500).fit(
+        ((mu.double() - mu.double().mean(0)) / spread).cpu().numpy(), has.cpu().numpy()
     )
-    weight = torch.from_numpy(scores.coef_[0]) / spread
+    weight = torch.from_numpy(scores.coef_[0]).to(spread) / spread
     return (weight * (weight @ apart) / (weight @ weight)).to(mu.dtype)
 
 
@@ -83,7 +83,7 @@ def keeps_identity(before: Tensor, after: Tensor) -> Tensor:
     """
     spread = before.std(0).clamp_min(1e-6)
     nearest = torch.cdist(after / spread, before / spread).argmin(1)
-    return nearest == torch.arange(len(before))
+    return nearest == torch.arange(len(before), device=before.device)
 
 
 def strength_for(
@@ -91,20 +91,19 @@ def strength_for(
     target: float,
     *,
     highest: float = 6.0,
-    step: float = 0.25,
     tolerance: float = 1e-3,
 ) -> float:
     """The smallest strength at which score(strength) reaches `target`, for comparing equal effects.
 
-    Searches outward from 0 in steps of `step` and bisects the first step that crosses the
+    Searches outward from 0 in steps of 1/4 and bisects the first step that crosses the
     target: at large strengths images degenerate and the score falls again. Raises DataError if
     no strength up to `highest` reaches the target.
     """
-    low, high = 0.0, step
+    low, high = 0.0, 0.25
     while (reached := score(high)) < target:
         if high >= highest:
             raise DataError(f"a strength of {high:g} reaches {reached:.3g}, not {target:.3g}")
-        low, high = high, min(high + step, highest)
+        low, high = high, min(high + 0.25, highest)
     while high - low > tolerance:
         middle = (low + high) / 2
         low, high = (middle, high) if score(middle) < target else (low, middle)

@@ -1,7 +1,7 @@
 """Measures of a trained VAE on held-out images: one value per image, in nats unless said otherwise.
 
 The images, pixels (N, D), are bytes or floats; they are converted and moved to the model's
-device batch by batch, and results come back on the CPU.
+device batch by batch. Results are collected there and come back to the CPU once, at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaelib.data.common import to_floats
-from vaelib.gaussian import Diagonal, FullCovariance, log_standard_normal
+from vaelib.gaussian import Diagonal, FullCovariance, log_standard_normal, standard_normal
 from vaelib.likelihood import Likelihood
 from vaelib.model import Network
 from vaelib.objective import Elbo, elbo, log_weights
@@ -40,6 +40,16 @@ def decode(model: Network, lik: Likelihood, z: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
+def reconstruct(
+    model: Network, lik: Likelihood, pixels: Tensor, batch_size: int = 200
+) -> tuple[Tensor, Tensor]:
+    """The mean of q(z|x) of every image and what the decoder makes of it: (N, M) and (N, D)."""
+    codes = [model.encode(x).mu for x in _batches(model, pixels, batch_size, lik.unit_range)]
+    made = [lik.mean(model.decode(z)) for z in codes]
+    return torch.cat(codes).cpu(), torch.cat(made).cpu()
+
+
+@torch.inference_mode()
 def elbo_terms(
     model: Network,
     lik: Likelihood,
@@ -53,12 +63,12 @@ def elbo_terms(
     Estimator B of Kingma and Welling (2014): the KL term in closed form, E_q log p(x|z) as a
     mean over n_samples draws.
     """
-    log_lik, kl = [], []
+    parts = []
     for x in _batches(model, pixels, batch_size, lik.unit_range):
-        terms = elbo(model, lik, x, _noise(model, x, n_samples, generator))
-        log_lik.append(terms.log_lik.cpu())
-        kl.append(terms.kl.cpu())
-    return Elbo(torch.cat(log_lik), torch.cat(kl))
+        eps = standard_normal((n_samples, len(x), model.latent_dim), generator, x)
+        terms = elbo(model, lik, x, eps)
+        parts.append(torch.stack([terms.log_lik, terms.kl]))
+    return Elbo(*torch.cat(parts, dim=1).cpu())
 
 
 @torch.inference_mode()
@@ -76,8 +86,9 @@ def importance_weights(
     """
     parts = []
     for x in _batches(model, pixels, batch_size, lik.unit_range):
-        parts.append(log_weights(model, lik, x, _noise(model, x, n_samples, generator)).cpu())
-    return torch.cat(parts, dim=1)
+        eps = standard_normal((n_samples, len(x), model.latent_dim), generator, x)
+        parts.append(log_weights(model, lik, x, eps))
+    return torch.cat(parts, dim=1).cpu()
 
 
 @torch.inference_mode()
@@ -107,13 +118,9 @@ def log_evidence_2d(
     Compare two values of `side` to see the quadrature error. For a 2-D latent space and
     Bernoulli pixels, as `log_joint_2d`.
     """
-    log_cell = 2 * math.log(2 * extent / side)
-    return torch.cat(
-        [
-            (torch.logsumexp(joint, dim=1) + log_cell).cpu()
-            for joint in log_joint_2d(model, pixels, side, extent, batch_size)
-        ]
-    )
+    joints = log_joint_2d(model, pixels, side, extent, batch_size)
+    found = torch.cat([joint.logsumexp(dim=1) for joint in joints])
+    return (found + 2 * math.log(2 * extent / side)).cpu()
 
 
 def grid_2d(side: int, extent: float) -> Tensor:
@@ -143,8 +150,11 @@ def neighbor_confusion(
     from sklearn.metrics import confusion_matrix
     from sklearn.neighbors import KNeighborsClassifier
 
-    vote = KNeighborsClassifier(n_neighbors).fit(z_train.numpy(), y_train.numpy())
-    return confusion_matrix(y_test.numpy(), vote.predict(z_test.numpy()))
+    known, labels, asked, truth = (
+        part.cpu().numpy() for part in (z_train, y_train, z_test, y_test)
+    )
+    vote = KNeighborsClassifier(n_neighbors).fit(known, labels)
+    return confusion_matrix(truth, vote.predict(asked))
 
 
 def squared_errors(x_hat: Tensor, x: Tensor, pixels: Tensor | None = None) -> Tensor:
@@ -198,9 +208,10 @@ def resampled_means(values: Tensor, n: int, generator: torch.Generator) -> Tenso
     paired comparison.
     """
     size = values.shape[-1]
-    picks = torch.randint(size, (n, size), generator=generator)
-    counts = torch.zeros(n, size).scatter_add_(1, picks, torch.ones(n, size))
-    return torch.tensordot(counts.to(values), values, dims=([1], [values.dim() - 1])) / size
+    picks = torch.randint(size, (n, size), generator=generator, device=generator.device)
+    counts = values.new_zeros(n, size)
+    counts.scatter_add_(1, picks.to(values.device), torch.ones_like(counts))
+    return torch.tensordot(counts, values, dims=([1], [values.dim() - 1])) / size
 
 
 def _device(model: Network) -> torch.device:
@@ -210,8 +221,3 @@ def _device(model: Network) -> torch.device:
 def _batches(model: Network, pixels: Tensor, batch_size: int, unit_range: bool) -> Iterator[Tensor]:
     for part in pixels.split(batch_size):
         yield to_floats(part.to(_device(model)), unit_range=unit_range)
-
-
-def _noise(model: Network, x: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
-    shape = (n_samples, len(x), model.latent_dim)
-    return torch.randn(shape, generator=generator, device=generator.device).to(x.device)

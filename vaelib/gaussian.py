@@ -7,6 +7,7 @@ densities and divergences are in nats, one value per example.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -28,6 +29,12 @@ def log_standard_normal(z: Tensor) -> Tensor:
 def kl_to_standard(mu: Tensor, logvar: Tensor) -> Tensor:
     """KL(N(mu, diag(exp(logvar))) || N(0, I)) in closed form (thesis 4.2): (..., M) -> (...)."""
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(-1)
+
+
+def standard_normal(shape: Sequence[int], generator: torch.Generator, like: Tensor) -> Tensor:
+    """Standard normal noise with the dtype and device of `like`, drawn where the generator is."""
+    where = generator.device
+    return torch.randn(shape, generator=generator, dtype=like.dtype, device=where).to(like.device)
 
 
 def reparameterize(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaelib.gaussian import LOG_2PI, Diagonal, log_standard_normal
-from vaelib.likelihood import Bernoulli, Likelihood
+from vaelib.gaussian import LOG_2PI, Diagonal, log_standard_normal, standard_normal
+from vaelib.likelihood import Bernoulli, Likelihood, binarize
 from vaelib.model import VAE
 
 CHUNK = 2**22  # numbers in the images that are decoded at once
@@ -57,7 +57,8 @@ class Draws(NamedTuple):
 
     def resample(self, n: int, generator: torch.Generator) -> Tensor:
         """n equally weighted draws for each image, with replacement: (n, B, M)."""
-        picks = torch.multinomial(self.share.T.cpu(), n, replacement=True, generator=generator)
+        share = self.share.T.to(generator.device)
+        picks = torch.multinomial(share, n, replacement=True, generator=generator)
         picks = picks.T.to(self.z.device)[..., None]  # (n, B, 1)
         z = self.z.expand(-1, self.log_w.shape[1], -1)
         return z.gather(0, picks.expand(-1, -1, z.shape[-1]))
@@ -137,23 +138,23 @@ def gibbs(
     """
     if not isinstance(lik, Bernoulli):
         raise ValueError(f"the chain draws binary pixels, but the likelihood is {lik}")
-    z, now, kept = None, filled(x, seen, guess), []
-    everything = torch.ones_like(seen)
+    now, out, kept = filled(x, seen, guess), None, []
     for _ in range(n_steps):
         q = model.encode(now)
-        new = q.sample(_normal(q.mu.shape, generator, x))
-        if accept and z is not None:
-            weights = []
-            for point in (new, z):  # p(x, z) / q(z | x), for the current image
-                log_px_z = log_lik_of(lik, model.decode(point), now, everything)
-                weights.append(log_px_z + log_standard_normal(point) - q.log_prob(point))
-            uniform = torch.rand(len(x), generator=generator).to(x)
-            new = torch.where((uniform.log() < weights[0] - weights[1])[:, None], new, z)
-        z = new
-        p = lik.mean(model.decode(z))
-        drawn = torch.rand(p.shape, generator=generator).to(p) < p
-        now = filled(x, seen, drawn.to(x))
-        kept.append(z)
+        new = q.sample(standard_normal(q.mu.shape, generator, x))
+        new_out = model.decode(new)
+        if accept and kept:
+            z = kept[-1]
+            log_w, log_w_new = (  # p(x, z) / q(z | x), for the current image
+                lik.log_prob(made, now) + log_standard_normal(point) - q.log_prob(point)
+                for point, made in ((z, out), (new, new_out))
+            )
+            uniform = torch.rand(len(x), generator=generator, device=generator.device).to(x)
+            taken = (uniform.log() < log_w_new - log_w)[:, None]
+            new, new_out = torch.where(taken, new, z), torch.where(taken, new_out, out)
+        out = new_out
+        now = filled(x, seen, binarize(lik.mean(out), generator))
+        kept.append(new)
     return torch.stack(kept)
 
 
@@ -182,7 +183,7 @@ def fit_q(
     with torch.enable_grad():
         for _ in _descend(parts, lr, n_steps):
             q = Diagonal(*parts)
-            z = q.sample(_normal((n_samples, *parts[0].shape), generator, x))
+            z = q.sample(standard_normal((n_samples, *parts[0].shape), generator, x))
             bound = log_lik_of(lik, model.decode(z), x, seen).mean(0) - q.kl_to_standard()
             grads = torch.autograd.grad(-bound.sum(), parts)
             for part, grad in zip(parts, grads, strict=True):
@@ -203,11 +204,11 @@ def importance_draws(
     """
     wide = Diagonal(q.mu, q.logvar + 2 * math.log(widen))
     n_prior = round(from_prior * n_samples)
-    eps = _normal((n_samples, *q.mu.shape), generator, x)
+    eps = standard_normal((n_samples, *q.mu.shape), generator, x)
     z = torch.cat([eps[:n_prior], wide.sample(eps[n_prior:])])
     log_pz = log_standard_normal(z)
     log_px_z = _log_lik_of_draws(model, lik, z, x, seen)
-    share = torch.tensor([n_prior, n_samples - n_prior]).to(x).log() - math.log(n_samples)
+    share = torch.tensor([n_prior, n_samples - n_prior], dtype=x.dtype).log() - math.log(n_samples)
     log_mixture = torch.logaddexp(share[0] + log_pz, share[1] + wide.log_prob(z))
     return Draws(z, log_px_z + log_pz - log_mixture)
 
@@ -253,10 +254,6 @@ def _log_lik_of_draws(model: VAE, lik: Likelihood, z: Tensor, x: Tensor, pixels:
 def _n_at_once(model: VAE, z: Tensor) -> int:
     """Number of draws to decode at once."""
     return max(1, CHUNK // (z.shape[1] * model.data_dim))
-
-
-def _normal(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
 
 def _descend(parameters: list[Tensor], lr: float, n_steps: int) -> Iterator[int]:

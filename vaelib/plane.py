@@ -20,6 +20,7 @@ from vaelib.objective import importance_bound
 
 LIK = Bernoulli()
 FINE_SIDE = 40  # cells per side of the fine window around one posterior
+CHUNK = 2**22  # numbers in the images that are decoded at once
 REACH = 6  # half its width, in standard deviations of the q found on the coarse grid
 
 
@@ -62,8 +63,8 @@ def gaps(
         with torch.no_grad():
             encoded = _elbo(model, x, model.encode(x))
         top = torch.maximum(_elbo(model, x, best), encoded)
-        found.append(torch.stack([log_px - top, top - encoded]).cpu())
-    approximation, amortization = torch.cat(found, dim=1)
+        found.append(torch.stack([log_px - top, top - encoded]))
+    approximation, amortization = torch.cat(found, dim=1).cpu()
     return approximation, amortization
 
 
@@ -98,8 +99,10 @@ def _elbo(model: VAE, x: Tensor, q: Diagonal) -> Tensor:
 @torch.no_grad()
 def _log_joint(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """log p(x, z) at separate points for each image: x (B, D), z (B, K, 2) -> (B, K) nats."""
-    log_px_z = [LIK.log_prob(model.decode(points), x_i) for x_i, points in zip(x, z, strict=True)]
-    return torch.stack(log_px_z) + log_standard_normal(z)
+    at_once = max(1, CHUNK // (z.shape[1] * model.data_dim))
+    parts = zip(x.split(at_once), z.split(at_once), strict=True)
+    log_px_z = [LIK.log_prob(model.decode(points), some[:, None]) for some, points in parts]
+    return torch.cat(log_px_z) + log_standard_normal(z)
 
 
 def measure(
