@@ -63,18 +63,13 @@ class Ranks(OneProcess):
         return nn.parallel.DistributedDataParallel(module, process_group=self.group)
 
 
-def is_one_of_many() -> bool:
-    """True in a process that torchrun started."""
-    return dist.is_available() and dist.is_torchelastic_launched()
-
-
 @contextmanager
 def ranks() -> Iterator[OneProcess]:
     """The ranks of this run, joined now and left at the end; `OneProcess` without torchrun.
 
     From here on a process that is stopped for 15 seconds is killed by its peers, which also end.
     """
-    if not is_one_of_many():
+    if not (dist.is_available() and dist.is_torchelastic_launched()):
         yield OneProcess()
         return
     cuda = torch.cuda.is_available()
