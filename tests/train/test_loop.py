@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from training import fit_with
 
 from vaelib.data import DataError, digits
@@ -11,6 +12,10 @@ from vaelib.evaluate import elbo_terms
 from vaelib.likelihood import Bernoulli, Gaussian
 from vaelib.model import VAE
 from vaelib.objective import constant, linear_to
+from vaelib.train import Settings
+from vaelib.train.divergence import Divergence
+from vaelib.train.loop import Training
+from vaelib.train.presets import NAMES, PRESETS
 
 torch.set_num_threads(1)
 LIK = Bernoulli()
@@ -175,6 +180,97 @@ def test_a_loss_that_grows_is_no_explosion():
     model = VAE(9, (8,), 2, generator=g)
     log = fit_with(model, Exploding(50.0), PIXELS[:32], epochs=3, batch_size=16, generator=g)
     assert log.log_lik[-1] < log.log_lik[0]
+
+
+@pytest.mark.parametrize("value", [1e6, math.nan])
+def test_steps_after_a_bad_one_are_not_taken_before_it_is_read(value):
+    """The bad step is the fourth of six of one epoch, so the host reads it two steps later."""
+    g, run = gen(), {"epochs": 1, "batch_size": 10, "lr": 1e-2}
+    model, lik = VAE(9, (8,), 2, generator=g), Exploding(value)
+    with pytest.raises(FloatingPointError, match="epoch 0, step 3"):
+        fit_with(model, lik, PIXELS, generator=g, clip_norm=1.0, anneal=2, **run)
+    assert len(lik.calls) == 6
+    g = gen()
+    before = VAE(9, (8,), 2, generator=g)
+    with pytest.raises(ZeroDivisionError):
+        fit_with(before, Exploding(None), PIXELS, generator=g, clip_norm=1.0, anneal=2, **run)
+    assert flat(model).equal(flat(before))
+
+
+@pytest.mark.parametrize("value", [1e6, math.nan])
+def test_no_state_is_given_out_after_a_bad_step(value):
+    g = gen()
+    run = Training(
+        VAE(9, (8,), 2, generator=g), Exploding(value), PIXELS, Settings(1, 10), generator=g
+    )
+    steps = run.steps()
+    for _ in range(3):
+        next(steps)
+    weights = {name: value.clone() for name, value in run.state_dict().items() if "." in name}
+    next(steps)
+    for _ in range(2):
+        with pytest.raises(FloatingPointError, match="step 3"):
+            run.state_dict()
+    moments = {f"optimizer.{i}.{k}" for i in range(8) for k in ("step", "exp_avg", "exp_avg_sq")}
+    assert moments < weights.keys()
+    run.divergence.unread.clear()
+    for name, value in run.state_dict().items():
+        if name.startswith(("model", "optimizer")):
+            assert weights[name].equal(value), name
+
+
+def test_the_host_reads_the_losses_every_hundred_steps_and_after_each_epoch(monkeypatch):
+    unread = []
+    read = Divergence.read
+
+    def spy(self, at, settings):
+        unread.append(len(self.unread))
+        read(self, at, settings)
+
+    monkeypatch.setattr(Divergence, "read", spy)
+    small_run(torch.rand(250, 9), batch_size=1, epochs=1)
+    assert unread == [100, 100, 50, 0]
+
+
+# --- a CUDA device, without one -------------------------------------------------------------
+
+
+class OnCuda(torch.Generator):
+    """Draws on the CPU what a generator on CUDA would: there is none without the device."""
+
+    device = torch.device("cuda")
+
+    def __new__(cls, device=None):
+        return super().__new__(cls)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_of_a_preset_neither_mix_devices_nor_wait_for_one(name, monkeypatch):
+    """Fake tensors have a device and a shape, but no values: reading one raises.
+
+    Their gradients are put in by hand, since autograd asks the driver about the device.
+    """
+    preset, g = PRESETS[name, "quick"], gen()
+    seed = torch.tensor(5)
+    monkeypatch.setattr(torch, "randint", lambda *args, **options: seed)
+    monkeypatch.setattr(torch, "Generator", OnCuda)
+    monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)
+    monkeypatch.setattr(torch.optim.Adam, "zero_grad", lambda self, **options: None)
+    color = 3 if preset.data in ("celeba", "portraits") else 1
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        size = preset.settings.batch_size
+        pixels = torch.zeros(4 * size, color * preset.size**2, dtype=torch.uint8)
+        with torch.device("cuda"):
+            model = preset.network(pixels.shape[1], None)
+        run = Training(model, preset.lik, pixels, preset.settings, g, preset.beta)
+        steps = run.steps()
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        for _ in range(3):
+            next(steps)
+        assert {p.device.type for p in model.parameters()} == {"cuda"}
+        with pytest.raises(Exception, match="_local_scalar_dense"):
+            run.state_dict()
 
 
 # --- the terminal, the GPU ------------------------------------------------------------------

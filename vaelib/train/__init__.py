@@ -53,9 +53,10 @@ def fit(
     Raises DataError for fewer images than a batch, for values outside the support of the
     likelihood (outside [0, 1] if it is Bernoulli, not finite if it is Gaussian), for `binarize`
     with a likelihood other than Bernoulli, and for `coarse_noise` with a network that does not
-    know the shape of its images; FloatingPointError at the first step whose loss is not finite
-    or has exploded; CheckpointError for a checkpoint that cannot be written, is damaged, or
-    belongs to another run.
+    know the shape of its images; FloatingPointError for a step whose loss is not finite
+    or has exploded: neither it nor a later one is taken, and `model` has the weights before it
+    (the loss is read every 100 steps and after each epoch); CheckpointError for a checkpoint that
+    cannot be written, is damaged, or belongs to another run.
     """
     run = Training(model, lik, pixels, settings, generator, beta, validation, ranks)
     saver = None if checkpoints is None else _Saver(run, checkpoints, resume)
@@ -111,6 +112,8 @@ class _Saver:
             self.save()
         stop = request.signum > 0
         if run.ranks.size > 1:
+            if run.device.type == "cuda" and not run.is_read:
+                return  # the answer of the other ranks is not worth a wait for the device
             stop = run.ranks.total(torch.tensor(float(stop), device=run.device)).item() > 0
         if stop:
             self.save()

@@ -10,15 +10,15 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from vaelib.data.common import DataError, to_floats, to_unit
-from vaelib.data.corruptions import coarse_noise
-from vaelib.likelihood import Likelihood, binarize
+from vaelib.likelihood import Likelihood
 from vaelib.model import Network
 from vaelib.objective import constant, elbo
+from vaelib.train.batches import Batches
 from vaelib.train.distributed import OneProcess
+from vaelib.train.divergence import Divergence
 from vaelib.train.history import History, Progress, Settings
 
-MAX_LOSS = 1e3  # times the loss of the first step, or times one nat per pixel
+READ = 100  # steps after which the host waits for the device, and at the end of an epoch
 VALIDATION_BATCH = 500
 WARM_UP = 0.05  # share of the annealed epochs during which the learning rate rises
 
@@ -54,25 +54,10 @@ class Training:
         ranks: OneProcess | None = None,
     ):
         self.ranks = OneProcess() if ranks is None else ranks
-        if len(pixels) < settings.batch_size:
-            raise DataError(
-                f"{len(pixels)} images are fewer than one batch of {settings.batch_size}"
-            )
-        if settings.batch_size % self.ranks.size:
-            raise DataError(
-                f"a batch of {settings.batch_size} cannot be shared by {self.ranks.size} processes"
-            )
-        if settings.patience is not None and validation is None:
-            raise DataError("patience needs validation images")
-        if settings.binarize and not lik.unit_range:
-            raise DataError(f"binarized pixels need a Bernoulli likelihood, this one is {lik}")
-        if settings.coarse_noise and not hasattr(model, "shape"):
-            raise DataError("coarse_noise needs a network that knows the shape of its images")
         self.model, self.lik, self.settings = model, lik, settings
         self.beta = constant(1.0) if beta is None else beta
-        self.device = next(model.parameters()).device
-        self.pixels = self._resident(pixels)
-        self.validation = None if validation is None else self._resident(validation)
+        self.images = Batches(model, lik, pixels, settings, validation, self.ranks)
+        self.device = self.images.device
         self.terms = self.ranks.wrap(Terms(model, lik))
         self.per_epoch = len(pixels) // settings.batch_size
         self.generator = generator
@@ -80,17 +65,21 @@ class Training:
         self.noise = torch.Generator(self.device).manual_seed(seed)
         self.validation_seed = seed + 1
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
+        self.optimizer.grad_scale = None  # with `found_inf`, what torch.amp.GradScaler sets
         self.order_state = generator.get_state()  # before the permutation of this epoch
         self.sums = torch.zeros(2, device=self.device)  # of log_lik and kl in this epoch
         self.rows: list[list[float]] = []  # of the history
         self.best: dict[str, Tensor] = {}  # the weights of the best epoch
         self.progress = Progress()
+        self._watch()
 
     def state_dict(self) -> dict[str, object]:
         """Tensors and plain numbers by name, all that `load_state_dict` needs.
 
-        Raises FloatingPointError when a weight or a moment of Adam is not finite.
+        Raises FloatingPointError for a step that was not taken, and when a weight or a moment of
+        Adam is not finite.
         """
+        self.divergence.read(self.progress, self.settings)
         state: dict[str, object] = _named("model", self.model.state_dict())
         for i, moments in self.optimizer.state_dict()["state"].items():
             state |= _named(f"optimizer.{i}", moments)
@@ -136,11 +125,17 @@ class Training:
         self.noise.set_state(state["generator.noise"].clone())
         self.sums = state["sums"].clone().to(self.device)
         self.rows = state["history"].tolist()
+        self._watch()
 
     @property
     def taken(self) -> int:
         """Steps since the start of the run."""
         return self.progress.epoch * self.per_epoch + self.progress.step_of_epoch
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the host waits for the device after this step, in every rank."""
+        return self.taken % READ == 0 or self.progress.step_of_epoch == 0
 
     @property
     def history(self) -> History:
@@ -150,14 +145,14 @@ class Training:
     def steps(self) -> Iterator[None]:
         """Take the remaining steps, one for each `next`.
 
-        Raises FloatingPointError at the step whose loss is not finite or has exploded, before
-        the weights are changed by it.
+        No step whose loss is not finite or has exploded is taken, nor any after it. Raises
+        FloatingPointError for it when the host next waits for the device (`is_read`).
         """
         at = self.progress
         begin = time.perf_counter() - at.seconds
         while at.epoch < self.settings.epochs and not at.ended:
             self.generator.set_state(self.order_state)
-            order = torch.randperm(len(self.pixels), generator=self.generator).to(self.device)
+            order = torch.randperm(len(self.images.train), generator=self.generator).to(self.device)
             size = self.settings.batch_size
             self.model.train()
             for batch in order[: self.per_epoch * size].view(-1, size)[at.step_of_epoch :]:
@@ -165,6 +160,8 @@ class Training:
                 at.step_of_epoch += 1
                 if at.step_of_epoch == self.per_epoch:
                     self._end_epoch()
+                elif self.is_read:
+                    self.divergence.read(at, self.settings)
                 at.seconds = time.perf_counter() - begin
                 yield
         self.model.eval()
@@ -174,17 +171,19 @@ class Training:
         if self.best:
             self.model.load_state_dict(self.best)
 
-    def _step(self, batch: Tensor) -> None:
-        settings, size = self.settings, self.settings.batch_size
-        weight = self._weight()
-        x = self._draw(self.pixels.index_select(0, batch), self.noise)
-        shape = (settings.n_samples, size, self.model.latent_dim)
-        eps = torch.randn(shape, generator=self.noise, device=self.device)
-        log_lik, kl = self.terms(x, self.ranks.share(eps, dim=1), self._corrupted(batch))
+    def _watch(self) -> None:
+        size = self.settings.batch_size
+        counts = torch.tensor([size, size, self.ranks.size], device=self.device).float()
+        self.divergence = Divergence(self.model.data_dim, counts, self.progress.first_loss)
+        self.optimizer.found_inf = self.divergence.bad
+
+    def _step(self, rows: Tensor) -> None:
+        settings, weight = self.settings, self._weight()
+        log_lik, kl = self.terms(*self.images.draw(rows, self.noise))
         loss = -(log_lik - weight * kl).mean()
-        sums = torch.stack([log_lik.detach().sum(), kl.detach().sum()])
+        sums = torch.stack([log_lik.detach().sum(), kl.detach().sum(), loss.detach()])
         sums = self.ranks.total(sums)  # so that all ranks decide alike
-        self._check_loss(*(sums / size).tolist(), weight)
+        self.divergence.note(sums, self.progress)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if settings.clip_norm is not None:
@@ -193,7 +192,7 @@ class Training:
             for group in self.optimizer.param_groups:
                 group["lr"] = self._annealed()
         self.optimizer.step()
-        self.sums += sums
+        self.sums += sums[:2]
         self.progress.beta_sum += weight
 
     def _weight(self) -> float:
@@ -208,41 +207,14 @@ class Training:
             return self.settings.lr * done / WARM_UP
         return self.settings.lr * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
-    def _draw(self, batch: Tensor, noise: torch.Generator) -> Tensor:
-        """This rank's rows of a batch, as floats; binarized before they are shared out."""
-        if not self.settings.binarize:
-            return self._floats(self.ranks.share(batch))
-        return self.ranks.share(binarize(self._floats(batch), noise))
-
-    def _corrupted(self, batch: Tensor) -> Tensor | None:
-        """The encoder's input in place of this rank's rows; drawn for the whole batch."""
-        std = self.settings.coarse_noise
-        if not std:
-            return None
-        x = self._floats(self.pixels.index_select(0, batch))
-        return self.ranks.share(coarse_noise(x, self.model.shape, std, self.noise))
-
-    def _check_loss(self, log_lik: float, kl: float, weight: float) -> None:
-        at, loss = self.progress, weight * kl - log_lik
-        if at.first_loss is None and not math.isnan(loss):
-            at.first_loss = loss
-        first = math.nan if at.first_loss is None else at.first_loss
-        largest = MAX_LOSS * max(abs(first), self.model.data_dim)
-        if not (math.isfinite(loss) and loss <= largest):
-            raise FloatingPointError(
-                f"epoch {at.epoch}, step {at.step_of_epoch}: E log p(x|z) = {log_lik:.4g}, "
-                f"KL = {kl:.4g} nats per example, {first:.4g} was the first loss. "
-                f"Try a smaller learning rate than {self.settings.lr:g}, or clip the gradient. "
-                "This step was not taken."
-            )
-
     def _end_epoch(self) -> None:
         at = self.progress
+        self.divergence.read(at, self.settings)
         n = self.per_epoch * self.settings.batch_size
         weight = at.beta_sum / self.per_epoch if self.settings.beta_per_step else self._weight()
         row = [weight, *(self.sums / n).tolist()]
-        if self.validation is not None:
-            row += self._validate(self.validation)
+        if self.images.validation is not None:
+            row += self._validate(self.images.validation)
         self.rows.append(row)
         if self.settings.patience is not None:
             self._compare_epochs(self.settings.patience)
@@ -257,10 +229,8 @@ class Training:
         noise = torch.Generator(self.device).manual_seed(self.validation_seed)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         for part in pixels.split(VALIDATION_BATCH):
-            shape = (self.settings.n_samples, len(part), self.model.latent_dim)
-            eps = torch.randn(shape, generator=noise, device=self.device)
-            x = self._draw(part, noise)
-            terms = elbo(self.model, self.lik, x, self.ranks.share(eps, dim=1))
+            eps, x = self.images.eps(len(part), noise), self.images.visit(part, noise)
+            terms = elbo(self.model, self.lik, x, eps)
             sums += torch.stack([terms.log_lik.sum(), terms.kl.sum()])
         return (self.ranks.total(sums) / len(pixels)).tolist()
 
@@ -270,15 +240,6 @@ class Training:
             at.best_epoch = at.epoch
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         at.ended = at.epoch - at.best_epoch >= patience
-
-    def _resident(self, pixels: Tensor) -> Tensor:
-        """On the device for the whole run: bytes stay bytes, a batch becomes floats when used."""
-        if pixels.dtype != torch.uint8:
-            pixels = to_floats(pixels, unit_range=self.lik.unit_range)
-        return pixels.to(self.device)
-
-    def _floats(self, batch: Tensor) -> Tensor:
-        return to_unit(batch) if batch.dtype == torch.uint8 else batch
 
 
 def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

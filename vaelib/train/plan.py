@@ -30,8 +30,8 @@ def plan(run: Training) -> dict[str, object]:
         "generator": run.validation_seed,  # derived from its first draw
         "likelihood": repr(run.lik),
         "network": {name: list(value.shape) for name, value in run.model.state_dict().items()},
-        "training images": _fingerprint(run.pixels),
-        "validation images": _fingerprint(run.validation),
+        "training images": _fingerprint(run.images.train),
+        "validation images": _fingerprint(run.images.validation),
     }
 
 
