@@ -28,6 +28,13 @@ def test_subsets_keep_pixels_and_labels_together(index):
     assert part.pixels.equal(some_images().pixels[1:3])
 
 
+def test_a_slice_is_a_view_of_the_same_pixels():
+    images = some_images()
+    part = images[1:3]
+    assert part.pixels.data_ptr() == images.pixels[1:].data_ptr()
+    assert images[torch.tensor([-1, 0])].labels.tolist() == [3, 0]
+
+
 @pytest.mark.parametrize(
     ("pixels", "labels"),
     [

@@ -1,6 +1,5 @@
 """Near copies: the same picture, brighter, darker or compressed again, and no other."""
 
-import numpy as np
 import torch
 
 from vaelib import drawn
@@ -73,15 +72,3 @@ def test_a_chain_of_near_duplicates_is_one_group_and_is_not_split():
 def test_phantoms_are_not_identical():
     part = drawn.phantoms(20, size=32, lesion=None).images
     assert len(set(map(bytes, part.pixels.numpy()))) == 20
-
-
-def test_a_share_is_chosen_by_content_alone():
-    digests = np.random.default_rng(0).integers(0, 256, (20_000, 32), dtype=np.uint8)
-    chosen = copies.in_share(digests, 0.1)
-    # a binomial count: standard deviation sqrt(n p (1 - p)) = 42
-    assert abs(chosen.sum() - 2000) < 6 * 42.5
-    order = np.random.default_rng(1).permutation(20_000)
-    assert (copies.in_share(digests[order], 0.1) == chosen[order]).all()
-    assert (copies.in_share(digests, 0.5) | ~chosen).all()
-    assert not copies.in_share(digests, 0.0).any()
-    assert copies.in_share(digests, 1.0).all()

@@ -13,13 +13,11 @@ from pathlib import Path
 import torch
 
 from vaelib import runtime
-from vaelib.data.cache import Decoded, decode
+from vaelib.data.cache import decode
 from vaelib.data.common import DataError, Dataset, ImageSet, elsewhere
-from vaelib.data.copies import first_of_each
 from vaelib.data.decode import Decoding
 
 KINDS = ("notumor", "glioma", "meningioma", "pituitary")  # the labels 0 to 3; 0 is healthy
-PARTS = ("Training", "Testing")
 HOW_TO_FIX = (
     "run `python -m vaelib.data fetch brain` for the steps, or point VAELIB_DATA at the folder "
     "that holds brain-tumor-mri"
@@ -47,16 +45,20 @@ def brain(size: int = 256, *, skip_bad: bool = False) -> Dataset:
     out and says so in the notes.
     """
     how = Decoding(size, size)
-    names = {part: _names(folder() / part) for part in PARTS}
-    train, test = (decode(folder() / p, names[p], how, skip_bad=skip_bad) for p in PARTS)
-    in_test, in_train = first_of_each(test, train)
+    train, test = _names("Training"), _names("Testing")
+    # Of identical files the first is kept.
+    decoded = decode(folder(), test + train, how, test="Testing/", skip_bad=skip_bad)
     notes = []
-    if bad := train.left_out + test.left_out:
+    if bad := decoded.left_out:
         notes.append(f"left out {len(bad)} damaged images: {bad[0]}")
-    copies = len(train.names) - len(in_train), len(test.names) - len(in_test)
-    if sum(copies):
-        notes.append(f"left out {copies[0]} + {copies[1]} copies of images that are kept")
-    return Dataset("brain MRI", _set(train, how)[in_train], _set(test, how)[in_test], tuple(notes))
+    if copies := decoded.copies:
+        in_test = sum(name.startswith("Testing/") for name in copies)
+        both = f"{len(copies) - in_test} + {in_test}"
+        notes.append(f"left out {both} copies of images that are kept")
+    files = tuple(name.split("/", 1)[1] for name in decoded.names)
+    labels = torch.tensor([KINDS.index(file.split("/")[0]) for file in files])
+    images, n = ImageSet(decoded.pixels, labels, how.shape, files), decoded.n_train
+    return Dataset("brain MRI", images[:n], images[n:], tuple(notes))
 
 
 def normalized(images: ImageSet, share: float = 0.995) -> ImageSet:
@@ -70,25 +72,21 @@ def normalized(images: ImageSet, share: float = 0.995) -> ImageSet:
     return replace(images, pixels=(255 * (x / top).clamp(0, 1)).round().byte())
 
 
-def _names(part: Path) -> list[str]:
-    """`kind/file` of every image, sorted. Raises DataError for a missing or empty folder."""
+def _names(part: str) -> list[str]:
+    """`part/kind/file` of every image, sorted. Raises DataError for a missing or empty folder."""
     from torchvision.datasets.folder import is_image_file
 
     names = []
     for kind in KINDS:
-        if not (part / kind).is_dir():
-            lost = part / kind if part.is_dir() else part
+        place = folder() / part / kind
+        if not place.is_dir():
+            lost = place if place.parent.is_dir() else place.parent
             hint = elsewhere(lost, runtime.data_dir())
             raise DataError(f"brain MRI: no folder {lost}{hint} To fix it, {HOW_TO_FIX}.")
         # macOS keeps notes in hidden files such as ._image.jpg
-        files = [path.name for path in (part / kind).iterdir()]
+        files = [path.name for path in place.iterdir()]
         images = [file for file in files if is_image_file(file) and file[0] != "."]
         if not images:
-            raise DataError(f"brain MRI: {part / kind} has no images. To fix it, {HOW_TO_FIX}.")
-        names += sorted(f"{kind}/{image}" for image in images)
+            raise DataError(f"brain MRI: {place} has no images. To fix it, {HOW_TO_FIX}.")
+        names += sorted(f"{part}/{kind}/{image}" for image in images)
     return names
-
-
-def _set(part: Decoded, how: Decoding) -> ImageSet:
-    labels = torch.tensor([KINDS.index(name.split("/")[0]) for name in part.names])
-    return ImageSet(part.pixels, labels, how.shape, part.names)

@@ -8,12 +8,12 @@ A folder of your own portraits works as well: the same two names, any attributes
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,12 +22,15 @@ from torch import Tensor
 from vaelib import runtime
 from vaelib.data.cache import decode
 from vaelib.data.common import DataError, Dataset, ImageSet, elsewhere, near
-from vaelib.data.copies import first_of_each, in_share
 from vaelib.data.decode import Decoding
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IMAGES = "img_align_celeba"
 TABLES = ("list_attr_celeba.txt", "list_attr_celeba.csv")
 TEST_SHARE = 0.1
+CHUNK = 25_000  # rows of the table that are text at once
 HOW_TO_FIX = (
     "run `python -m vaelib.data fetch celeba` for the steps, or point VAELIB_DATA at the folder "
     "that holds celeba"
@@ -100,23 +103,22 @@ def celeba(
     ids, names, values = read_table(table)
     ids, values, notes = _with_image(images, table, ids, values, skip_bad)
     how = Decoding(size, size, channels=3, fit="crop")
-    decoded = decode(images, ids, how, skip_bad=skip_bad)
+    decoded = decode(images, ids, how, test=TEST_SHARE, skip_bad=skip_bad)
     if decoded.left_out:
         notes.append(f"left out {len(decoded.left_out)} damaged images: {decoded.left_out[0]}")
+    if decoded.copies:
+        notes.append(f"left out {len(decoded.copies)} copies of images that are kept")
     row_of = {file: row for row, file in enumerate(ids)}
-    kept = values[[row_of[file] for file in decoded.names]]
-    labels = torch.zeros(len(decoded.names), dtype=torch.int64)
+    kept = values.index_select(0, torch.tensor([row_of[file] for file in decoded.names]))
+    labels = torch.zeros(len(kept), dtype=torch.int64)
     faces = Faces(ImageSet(decoded.pixels, labels, how.shape, decoded.names), kept, names)
-    (first,) = first_of_each(decoded)
-    if len(first) < len(faces):
-        notes.append(f"left out {len(faces) - len(first)} copies of images that are kept")
-    for_test = torch.from_numpy(in_share(decoded.digests, TEST_SHARE))[first]
-    if for_test.all() or not for_test.any():
+    n = decoded.n_train
+    if n in (0, len(faces)):
         raise DataError(
-            f"{len(first)} different faces in {images} are too few: none of them is in the "
-            f"{'training' if for_test.any() else 'test'} set. Use a hundred or more."
+            f"{len(faces)} different faces in {images} are too few: none of them is in the "
+            f"{'test' if n else 'training'} set. Use a hundred or more."
         )
-    return Dataset("CelebA", faces[first[~for_test]], faces[first[for_test]], tuple(notes))
+    return Dataset("CelebA", faces[:n], faces[n:], tuple(notes))
 
 
 def read_table(path: Path) -> tuple[list[str], tuple[str, ...], Tensor]:
@@ -129,40 +131,54 @@ def read_table(path: Path) -> tuple[list[str], tuple[str, ...], Tensor]:
     import pandas as pd
 
     try:
-        text = path.read_text("utf-8-sig")
-        first, second = [*text.strip().splitlines()[:2], "", ""][:2]
+        with path.open(encoding="utf-8-sig") as file:
+            filled = (line for line in file if line.strip())
+            first, second = next(filled, ""), next(filled, "")
         original = first.strip().isdecimal()
         mark = r"\s+" if original else max(",;\t", key=first.count)
         width = len(second.split()) + 1 if original else first.count(mark) + 1
-        cells = pd.read_csv(
-            io.StringIO(text), sep=mark, names=range(width), index_col=False, dtype=str,
-            keep_default_na=False, na_values=[""], skip_blank_lines=False, skipinitialspace=True,
+        chunks = pd.read_csv(
+            path, sep=mark, names=range(width), index_col=False, keep_default_na=False,
+            dtype={0: str, **dict.fromkeys(range(1, width), "category")}, na_values=[""],
+            skip_blank_lines=False, skipinitialspace=True, encoding="utf-8-sig",
+            chunksize=CHUNK, low_memory=False,
         )  # fmt: skip
+        parts = [chunk.dropna(how="all") for chunk in chunks]
     except (OSError, UnicodeDecodeError) as problem:
         raise DataError(f"{path} cannot be read as text in UTF-8: {problem}") from problem
     except pd.errors.ParserError as problem:
         raise DataError(f"{path} is not a table of attributes: {problem}") from problem
-    cells = cells.dropna(how="all")
-    header = cells.iloc[:1, 1:] if not original else cells.iloc[1:2, : width - 1]
+    header = parts[0].iloc[1:2, : width - 1] if original else parts[0].iloc[:1, 1:]
     names = tuple(str(name).strip() for name in header.to_numpy().ravel())
-    rows = cells.iloc[2 if original else 1 :].fillna("")
-    if original and len(rows) != int(first):
+    parts[0] = parts[0].iloc[2 if original else 1 :]
+    ids = [str(file).strip() for part in parts for file in part[0].tolist()]
+    if original and len(ids) != int(first):
         raise DataError(
-            f"{path} announces {first.strip()} faces in its first line and has {len(rows)} rows: "
+            f"{path} announces {first.strip()} faces in its first line and has {len(ids)} rows: "
             "it is truncated, or was edited"
         )
-    ids = [str(file).strip() for file in rows[0]]
     _refuse_duplicates(path, "columns named", names, "names of attributes in its header")
     _refuse_duplicates(path, "rows for", ids, "rows below its header, expected one for each image")
-    values = rows.iloc[:, 1:].apply(pd.to_numeric, errors="coerce")
-    wrong = np.argwhere(~values.isin([-1, 0, 1]).to_numpy())
+    return ids, names, torch.cat([_values(path, part, names) for part in parts])
+
+
+def _values(path: Path, part: pd.DataFrame, names: tuple[str, ...]) -> Tensor:
+    """The attributes in some rows of a table: (n, A) bool."""
+    import pandas as pd
+
+    numbers = np.empty((len(part), len(names)))
+    for column, cells in enumerate(part.columns[1:]):
+        known = pd.to_numeric(part[cells].cat.categories, errors="coerce")
+        numbers[:, column] = np.append(known, np.nan)[part[cells].cat.codes]
+    wrong = np.argwhere(~np.isin(numbers, (-1, 0, 1)))
     if len(wrong):
         row, column = wrong[0]
+        cell = part.iat[row, column + 1]
         raise DataError(
-            f"{path}, line {rows.index[row] + 1} ({ids[row]}): {names[column]} is "
-            f"{rows.iloc[row, column + 1]!r}, expected 1 or -1 (or 0)"
+            f"{path}, line {part.index[row] + 1} ({part.iat[row, 0]}): {names[column]} is "
+            f"{'' if pd.isna(cell) else cell!r}, expected 1 or -1 (or 0)"
         )
-    return ids, names, torch.tensor((values == 1).to_numpy())
+    return torch.from_numpy(numbers == 1)
 
 
 def _refuse_duplicates(path: Path, what: str, entries: Sequence[str], none: str) -> None:

@@ -44,12 +44,13 @@ class ImageSet:
         return len(self.labels)
 
     def __getitem__(self, index) -> ImageSet:
-        """A subset, by slice, index tensor or mask."""
-        files = self.files
-        if files:
-            rows = torch.arange(len(files))[index].tolist()
-            files = tuple(files[row] for row in rows)
-        return ImageSet(self.pixels[index], self.labels[index], self.shape, files)
+        """A subset, by slice (which copies nothing), index tensor or mask."""
+        if isinstance(index, slice):
+            return ImageSet(self.pixels[index], self.labels[index], self.shape, self.files[index])
+        rows = torch.arange(len(self))[index]
+        files = tuple(self.files[row] for row in rows.tolist()) if self.files else ()
+        pixels = self.pixels.index_select(0, rows)  # half the time of pixels[rows]
+        return ImageSet(pixels, self.labels[rows], self.shape, files)
 
     @property
     def x(self) -> Tensor:

@@ -1,52 +1,21 @@
-"""Duplicates: identical files, and the same picture brighter, darker or compressed again.
+"""Near duplicates: the same picture brighter, darker or compressed again.
 
-A hash finds identical files. Near duplicates are found by the correlation of their pixels, which
-is invariant to brightness and contrast.
+They are found by the correlation of pixels, which is invariant to brightness and contrast; of
+identical files the cache keeps one.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaelib.data.cache import Decoded
 from vaelib.data.common import Dataset, ImageSet
 
 LEVEL = 0.95  # brain slices: pairs above it were inspected and show the same slice
 SIDE = 64  # larger images are averaged down to this before they are compared
-
-
-def first_of_each(*parts: Decoded) -> list[Tensor]:
-    """Which rows to keep, (K,) int64 for each part, so that no content occurs twice.
-
-    An image that an earlier part has, or an earlier row of its own part, is left out: name
-    the test set first, and nothing of it is in the training set.
-    """
-    seen: set[bytes] = set()
-    kept = []
-    for part in parts:
-        rows = []
-        for row, digest in enumerate(part.digests):
-            key = digest.tobytes()
-            if key not in seen:
-                seen.add(key)
-                rows.append(row)
-        kept.append(torch.tensor(rows, dtype=torch.int64))
-    return kept
-
-
-def in_share(digests: np.ndarray, share: float) -> np.ndarray:
-    """About `share` of the images, chosen by content: (N,) bool.
-
-    The choice depends on an image's bytes only, not on its name or on other images: duplicates
-    stay on the same side, and adding images never moves existing ones.
-    """
-    number = digests[:, :8].copy().view(">u8")[:, 0]
-    return number / 2.0**64 < share
 
 
 def correlations(a: ImageSet, b: ImageSet) -> Tensor:
