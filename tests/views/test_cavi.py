@@ -154,5 +154,5 @@ def test_bad_input_is_refused(view, made):
         CaviStepper(x, [run], log_evidence=run.elbos[-1] - 1)
     with pytest.raises(traitlets.TraitError, match="run_index is one of 0, 1, not 2"):
         view.run_index = 2
-    with pytest.raises(traitlets.TraitError, match=r"sweep is one of 0, .*, 4, not 5"):
+    with pytest.raises(traitlets.TraitError, match="sweep lies between 0 and 4, not 5"):
         view.sweep = SHORT + 1

@@ -9,7 +9,7 @@ import pytest
 import traitlets
 
 from vaelib import views
-from vaelib.views import View, bundle, one_of, pack
+from vaelib.views import Choice, Place, View, bundle, pack
 
 SCRIPTS = sorted(path.stem for path in views.HERE.glob("*.js"))
 ADDRESS = re.compile(r"""https?:|["'(=]\s*//\w|@import|\bfetch\(|XMLHttpRequest|\bimport\(""")
@@ -20,11 +20,7 @@ class SmallView(View):
     """The least that a view can be."""
 
     _esm = bundle("core")
-    level = traitlets.Int(1).tag(sync=True)
-
-    @traitlets.validate("level")
-    def _among_the_levels(self, proposal):
-        return one_of(proposal, self.data["levels"])
+    level = Choice("levels")
 
 
 def small(label="A small view", levels=(1, 2), **data):
@@ -54,6 +50,21 @@ def test_only_traits_that_a_view_has_are_taken_and_only_their_values():
         SmallView({"levels": [4, 5]}, "", level=3)
     with pytest.raises(traitlets.TraitError, match="read-only"):
         small().data = {}
+
+
+def test_a_choice_starts_at_the_first_and_a_place_at_zero():
+    class Chooser(View):
+        _esm = bundle("core")
+        level, place = Choice("levels"), Place("levels")
+
+    view = Chooser({"levels": [2.0, 4.0]}, "")
+    assert (view.level, view.place) == (2.0, 0)
+    view.level, view.place = 4, 1  # a page writes 4.0 as 4
+    assert (view.level, type(view.level), view.place) == (4.0, float, 1)
+    with pytest.raises(traitlets.TraitError, match="place is one of 0, 1, not 2"):
+        view.place = 2
+    with pytest.raises(traitlets.TraitError, match=r"level is one of 2\.0, 4\.0, not None"):
+        Chooser({"levels": [2.0, 4.0]}, "", level=None)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -111,7 +111,7 @@ def test_it_fits_is_labeled_and_follows_the_theme(root, page, width):
 @pytest.mark.parametrize("start", [{"curve": "bell"}, {"n_steps": 5}, {"sharpness": 7}])
 def test_a_start_that_cannot_be_chosen_is_refused(view, start):
     [(name, value)] = start.items()
-    with pytest.raises(traitlets.TraitError, match=f"{name} is one of .*, not {value!r}"):
+    with pytest.raises(traitlets.TraitError, match=f"{name}.* of .*, not .*{value!r}"):
         SigmoidExplorer(STEPS, SHARPNESSES, **start)
-    with pytest.raises(traitlets.TraitError, match=f"{name} is one of"):
+    with pytest.raises(traitlets.TraitError, match=f"{name}.* of"):
         setattr(view, name, value)

@@ -25,6 +25,42 @@ DTYPES = {"float32": "f32", "float16": "f16", "int8": "i8", "uint8": "u8", "int3
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";\n', re.MULTILINE)
 
 
+class Choice(traitlets.TraitType):
+    """A synced trait: one of the values in `data[among]` of its view, at first the first one.
+
+    Setting it to anything else raises traitlets.TraitError.
+    """
+
+    def __init__(self, among: str):
+        super().__init__()
+        self.among = among
+        self.tag(sync=True)
+
+    def choices(self, view: View) -> Sequence:
+        """What can be chosen in this view."""
+        return view.data[self.among]
+
+    def default(self, view: View | None = None) -> object:
+        """Called by traitlets where no value was given."""
+        return self.choices(view)[0] if view is not None else None
+
+    def validate(self, view: View, value: object) -> object:
+        """Called by traitlets: the choice that equals value."""
+        choices = self.choices(view)
+        if value not in choices:
+            shown = ", ".join(map(str, choices))
+            raise traitlets.TraitError(f"{self.name} is one of {shown}, not {value!r}")
+        return choices[choices.index(value)]
+
+
+class Place(Choice):
+    """The place of one of the values in `data[among]`: 0, 1, ..."""
+
+    def choices(self, view: View) -> Sequence:
+        """What can be chosen in this view."""
+        return range(len(view.data[self.among]))
+
+
 class View(anywidget.AnyWidget):
     """An interactive figure. Display it as the last value of a cell; read and set its traits.
 
@@ -113,17 +149,6 @@ def bundle(script: str) -> str:
 
     add(script)
     return "\n".join(parts.values())
-
-
-def one_of(proposal: dict, choices: Sequence) -> object:
-    """The proposed value of a trait, for use in a validator.
-
-    Raises traitlets.TraitError for a value that is not among the choices.
-    """
-    if proposal["value"] not in choices:
-        name, shown = proposal["trait"].name, ", ".join(map(str, choices))
-        raise traitlets.TraitError(f"{name} is one of {shown}, not {proposal['value']!r}")
-    return proposal["value"]
 
 
 def pack(value: object, binary: Callable[[bytes], object]) -> object:

@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Choice, Place, View, bundle
 
 
 class AnomalyExplorer(View):
@@ -30,8 +30,8 @@ class AnomalyExplorer(View):
     """
 
     _esm = bundle("anomaly")
-    slice_index = traitlets.Int(0).tag(sync=True)
-    contrast = traitlets.Float().tag(sync=True)
+    slice_index = Place("masks")
+    contrast = Choice("contrasts")
     threshold = traitlets.Float().tag(sync=True)
     dice = traitlets.Float(None, allow_none=True).tag(sync=True)
 
@@ -61,14 +61,6 @@ class AnomalyExplorer(View):
         )
         start = {"contrast": data["contrasts"][-1], "threshold": float(threshold)}
         super().__init__(data, label, **start | traits)
-
-    @traitlets.validate("slice_index")
-    def _among_the_slices(self, proposal: dict) -> int:
-        return one_of(proposal, range(len(self.data["masks"])))
-
-    @traitlets.validate("contrast")
-    def _among_the_contrasts(self, proposal: dict) -> float:
-        return one_of(proposal, self.data["contrasts"])
 
     @traitlets.validate("threshold")
     def _on_the_scale(self, proposal: dict) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Choice, View, bundle
 
 N_STEPS = 30
 
@@ -25,7 +25,7 @@ class DenoisingWalk(View):
     """
 
     _esm = bundle("autoencoder")
-    noise_std = traitlets.Float().tag(sync=True)
+    noise_std = Choice("stds")
     start = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(1.0, 0.1)).tag(
         sync=True
     )
@@ -62,10 +62,6 @@ class DenoisingWalk(View):
         data = {"curve": curve, "stds": stds, "learned": learned, "extent": float(extent)}
         label = "Explorer: the exact denoiser and a trained one move a point of the plane"
         super().__init__(data, label, **{"noise_std": stds[(len(stds) - 1) // 2], **traits})
-
-    @traitlets.validate("noise_std")
-    def _among_the_levels(self, proposal: dict) -> float:
-        return one_of(proposal, self.data["stds"])
 
     @traitlets.validate("start")
     def _on_the_picture(self, proposal: dict) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Place, View, bundle
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class CaviStepper(View):
     """
 
     _esm = bundle("cavi")
-    run_index = traitlets.Int(0).tag(sync=True)
+    run_index = Place("runs")
     sweep = traitlets.Int(0).tag(sync=True)
     elbo = traitlets.Float(None, allow_none=True).tag(sync=True)
     gap = traitlets.Float(None, allow_none=True).tag(sync=True)
@@ -80,19 +80,19 @@ class CaviStepper(View):
             "axis_names": list(axis_names),
         }
         label = "Stepper: coordinate ascent on a Gaussian mixture, sweep by sweep"
-        super().__init__(data, label, **({"run_index": 0} | traits))
+        super().__init__(data, label, **traits)
 
     @property
     def _last(self) -> int:
         return len(self.data["runs"][self.run_index]["elbos"]) - 1
 
-    @traitlets.validate("run_index")
-    def _among_the_runs(self, proposal: dict) -> int:
-        return one_of(proposal, range(len(self.data["runs"])))
-
     @traitlets.validate("sweep")
     def _within_the_run(self, proposal: dict) -> int:
-        return one_of(proposal, range(self._last + 1))
+        if not 0 <= proposal["value"] <= self._last:
+            raise traitlets.TraitError(
+                f"sweep lies between 0 and {self._last}, not {proposal['value']}"
+            )
+        return proposal["value"]
 
     @traitlets.observe("run_index")
     def _to_the_end_of_a_shorter_run(self, _: dict) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Choice, View, bundle
 
 
 class CoinExplorer(View):
@@ -27,8 +27,8 @@ class CoinExplorer(View):
     """
 
     _esm = bundle("coin_explorer")
-    strength = traitlets.Int().tag(sync=True)
-    n_tosses = traitlets.Int().tag(sync=True)
+    strength = Choice("strengths")
+    n_tosses = Choice("counts")
     mean = traitlets.Float(None, allow_none=True).tag(sync=True)
     mass = traitlets.Float(None, allow_none=True).tag(sync=True)
 
@@ -55,11 +55,3 @@ class CoinExplorer(View):
         label = "Explorer: prior strength and number of tosses against the posterior near the share"
         start = {"strength": thesis[0], "n_tosses": thesis[1]}
         super().__init__(data, label, **(start | traits))
-
-    @traitlets.validate("strength")
-    def _among_the_strengths(self, proposal: dict) -> int:
-        return one_of(proposal, self.data["strengths"])
-
-    @traitlets.validate("n_tosses")
-    def _among_the_counts(self, proposal: dict) -> int:
-        return one_of(proposal, self.data["counts"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Choice, View, bundle
 
 
 class CoinStepper(View):
@@ -27,8 +27,8 @@ class CoinStepper(View):
     """
 
     _esm = bundle("coin_stepper")
-    n_tosses = traitlets.Int().tag(sync=True)
-    strength = traitlets.Int().tag(sync=True)
+    n_tosses = Choice("stops")
+    strength = Choice("strengths")
     mean = traitlets.Float(None, allow_none=True).tag(sync=True)
     interval = traitlets.List(None, allow_none=True).tag(sync=True)
 
@@ -53,13 +53,4 @@ class CoinStepper(View):
             "share": share,
         }
         label = "Stepper: the posterior of a coin, toss by toss"
-        start = {"n_tosses": stops[0], "strength": strengths[0]}
-        super().__init__(data, label, **(start | traits))
-
-    @traitlets.validate("n_tosses")
-    def _among_the_stops(self, proposal: dict) -> int:
-        return one_of(proposal, self.data["stops"])
-
-    @traitlets.validate("strength")
-    def _among_the_strengths(self, proposal: dict) -> int:
-        return one_of(proposal, self.data["strengths"])
+        super().__init__(data, label, **traits)

@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 from numpy.typing import ArrayLike, NDArray
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Place, View, bundle
 from vaelib.views.network import pack_network, select_outputs
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class DenoisingExplorer(View):
     """
 
     _esm = bundle("denoise")
-    digit = traitlets.Int(0).tag(sync=True)
+    digit = Place("images")
     noise = traitlets.Float(0.3, min=0.0, max=NOISIEST).tag(sync=True)
-    gap = traitlets.Unicode(GAPS[0]).tag(sync=True)
+    gap = traitlets.Enum(GAPS, GAPS[0]).tag(sync=True)
     erased = traitlets.List(traitlets.Int()).tag(sync=True)
     psnr = traitlets.Dict().tag(sync=True)
 
@@ -64,14 +64,6 @@ class DenoisingExplorer(View):
         }
         label = "Denoising explorer: a digit, the digit corrupted, and its reconstructions"
         super().__init__(data, label, **traits)
-
-    @traitlets.validate("digit")
-    def _among_the_images(self, proposal: dict) -> int:
-        return one_of(proposal, range(len(self.data["images"])))
-
-    @traitlets.validate("gap")
-    def _among_the_gaps(self, proposal: dict) -> str:
-        return one_of(proposal, GAPS)
 
     @traitlets.validate("erased")
     def _in_the_image(self, proposal: dict) -> list[int]:

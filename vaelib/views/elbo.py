@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Place, View, bundle
 
 MEANS, STDS = (-5.0, 5.0), (0.2, 4.0)  # as in elbo.js
 
@@ -46,7 +46,7 @@ class ElboExplorer(View):
     """
 
     _esm = bundle("elbo")
-    model_index = traitlets.Int(0).tag(sync=True)
+    model_index = Place("models")
     mean = traitlets.Float(0.6, min=MEANS[0], max=MEANS[1]).tag(sync=True)
     std = traitlets.Float(1.2, min=STDS[0], max=STDS[1]).tag(sync=True)
     elbo = traitlets.Float(None, allow_none=True).tag(sync=True)
@@ -55,7 +55,3 @@ class ElboExplorer(View):
     def __init__(self, models: Sequence[MixtureModel], **traits: float):
         label = "Explorer: a normal q over a posterior, with ELBO and both KL divergences"
         super().__init__({"models": [asdict(model) for model in models]}, label, **traits)
-
-    @traitlets.validate("model_index")
-    def _among_the_models(self, proposal: dict) -> int:
-        return one_of(proposal, range(len(self.data["models"])))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Choice, View, bundle
 from vaelib.views.network import pack_network, quantize, select_outputs
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class PortraitExplorer(View):
     """
 
     _esm = bundle("faces")
-    face = traitlets.Unicode().tag(sync=True)
-    method = traitlets.Unicode().tag(sync=True)
+    face = Choice("faces")
+    method = Choice("methods")
     edits = traitlets.Dict(
         value_trait=traitlets.Float(min=-STRONGEST, max=STRONGEST), key_trait=traitlets.Unicode()
     ).tag(sync=True)
@@ -82,16 +82,7 @@ class PortraitExplorer(View):
             ],
         }
         label = "Portrait explorer: a face, sliders that edit its code, and a classifier's answers"
-        start = {"face": data["faces"][0], "method": data["methods"][0]}
-        super().__init__(data, label, **start | traits)
-
-    @traitlets.validate("face")
-    def _among_the_faces(self, proposal: dict) -> str:
-        return one_of(proposal, self.data["faces"])
-
-    @traitlets.validate("method")
-    def _among_the_methods(self, proposal: dict) -> str:
-        return one_of(proposal, self.data["methods"])
+        super().__init__(data, label, **traits)
 
     @traitlets.validate("edits")
     def _of_the_sliders(self, proposal: dict) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import View, bundle
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)  # as in rosenblatt.js
 REACH = 2.5  # of both coordinates of z
@@ -32,7 +32,7 @@ class RosenblattExplorer(View):
         traitlets.Float(min=-REACH, max=REACH),
         default_value=(1.5, 0.5),
     ).tag(sync=True)
-    sigma = traitlets.Float(0.3).tag(sync=True)
+    sigma = traitlets.Enum(SIGMAS, 0.3).tag(sync=True)
     x = traitlets.List(None, allow_none=True).tag(sync=True)
     kl_full = traitlets.Float(None, allow_none=True).tag(sync=True)
     kl_diagonal = traitlets.Float(None, allow_none=True).tag(sync=True)
@@ -41,7 +41,3 @@ class RosenblattExplorer(View):
     def __init__(self, **traits: object):
         label = "Explorer: a normal plane bent into a banana, and two q beside the exact posterior"
         super().__init__({}, label, **traits)
-
-    @traitlets.validate("sigma")
-    def _among_the_levels(self, proposal: dict) -> float:
-        return one_of(proposal, SIGMAS)

@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import traitlets
 
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Place, View, bundle
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class SeparationExplorer(View):
     """
 
     _esm = bundle("separation")
-    graph_index = traitlets.Int(0).tag(sync=True)
+    graph_index = Place("graphs")
     pair = traitlets.Tuple(traitlets.Unicode(), traitlets.Unicode()).tag(sync=True)
     observed = traitlets.List(traitlets.Unicode()).tag(sync=True)
     path = traitlets.List(None, allow_none=True).tag(sync=True)
@@ -109,10 +109,6 @@ class SeparationExplorer(View):
     @traitlets.default("pair")
     def _pair_of_the_graph(self) -> tuple[str, str]:
         return self._graph["pair"]
-
-    @traitlets.validate("graph_index")
-    def _among_the_graphs(self, proposal: dict) -> int:
-        return one_of(proposal, range(len(self.data["graphs"])))
 
     @traitlets.validate("pair", "observed")
     def _nodes_of_the_graph(self, proposal: dict) -> Sequence[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import traitlets
 
 from vaelib.sigmoids import CURVES
-from vaelib.views import View, bundle, one_of
+from vaelib.views import Choice, View, bundle
 
 
 class SigmoidExplorer(View):
@@ -26,26 +26,13 @@ class SigmoidExplorer(View):
     """
 
     _esm = bundle("sigmoids")
-    curve = traitlets.Unicode("wave").tag(sync=True)
-    n_steps = traitlets.Int().tag(sync=True)
-    sharpness = traitlets.Int().tag(sync=True)
+    curve = traitlets.Enum(list(CURVES), "wave").tag(sync=True)
+    n_steps = Choice("steps")
+    sharpness = Choice("sharpnesses")
     error = traitlets.Float(None, allow_none=True).tag(sync=True)
     bound = traitlets.Float(None, allow_none=True).tag(sync=True)
 
     def __init__(self, steps: Sequence[int], sharpnesses: Sequence[int], **traits: str | int):
         data = {"steps": list(steps), "sharpnesses": list(sharpnesses)}
         label = "Explorer: a function, its sum of sigmoids, and the error for each number of steps"
-        start = {"n_steps": steps[0], "sharpness": sharpnesses[0]}
-        super().__init__(data, label, **(start | traits))
-
-    @traitlets.validate("curve")
-    def _among_the_curves(self, proposal: dict) -> str:
-        return one_of(proposal, tuple(CURVES))
-
-    @traitlets.validate("n_steps")
-    def _among_the_steps(self, proposal: dict) -> int:
-        return one_of(proposal, self.data["steps"])
-
-    @traitlets.validate("sharpness")
-    def _among_the_sharpnesses(self, proposal: dict) -> int:
-        return one_of(proposal, self.data["sharpnesses"])
+        super().__init__(data, label, **traits)
