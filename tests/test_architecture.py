@@ -347,6 +347,15 @@ def test_importing_the_package_costs_next_to_nothing():
     assert not heavy
 
 
+def test_importing_the_mixture_loads_nothing_but_numpy():
+    """SciPy would make of a tenth of a second one of half a second."""
+    loaded = fresh_python(
+        "import sys; before = set(sys.modules); import vaelib.mixture\n"
+        "print(*{name.partition('.')[0] for name in sys.modules.keys() - before})"
+    )
+    assert set(loaded) - sys.stdlib_module_names <= {"vaelib", "numpy"}
+
+
 def test_rooms_without_networks_import_no_torch():
     """In one interpreter, room by room: the first to import torch is named."""
     loaded = fresh_python(

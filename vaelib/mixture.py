@@ -11,13 +11,13 @@ x (N, D), m (K, D), s2 (K,), resp (N, K).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
-from scipy.special import softmax, xlogy
+
+# SciPy is imported by the functions that use it: it takes four times as long as all the rest.
 
 LOG_2PI = math.log(2 * math.pi)
 START_S2 = 10.0  # variance of q(mu_k) before the first sweep, as in listing A.1
@@ -72,6 +72,8 @@ def responsibilities(x: np.ndarray, posterior: Posterior) -> np.ndarray:
     far from every center do not underflow.
     """
     x = points(x, posterior)
+    from scipy.special import softmax
+
     squares = ((x[:, None] - posterior.m) ** 2).sum(-1)
     return softmax(-0.5 * (squares + x.shape[1] * posterior.s2), axis=1)
 
@@ -86,6 +88,8 @@ def elbo_terms(
     x: np.ndarray, posterior: Posterior, resp: np.ndarray, *, sigma2: float = 1.0
 ) -> dict[str, float]:
     """The five terms of the ELBO in the order of the thesis (2.4), nats; their sum is the ELBO."""
+    from scipy.special import xlogy
+
     x = points(x, posterior)
     (n, d), (m, s2), k = x.shape, (posterior.m, posterior.s2), len(posterior.m)
     squares = ((x[:, None] - m) ** 2).sum(-1) + d * s2  # E|x_i - mu_k|^2
@@ -154,15 +158,22 @@ def fit(
 
 
 class _Centered:
-    """The centered data, one column per point, under a row of ones."""
+    """The centered data, one column per point: the only array that has the size of x."""
 
     def __init__(self, x: np.ndarray):
         self.center = x.mean(0)
-        self.rows = np.vstack([np.ones(len(x)), (x - self.center).T])
-        half_squares = 0.5 * (self.rows[1:] ** 2).sum(0)
+        self.columns = np.empty(x.shape[::-1])
+        np.subtract(x.T, self.center[:, None], out=self.columns)
         # m'x - |m|^2 / 2 cancels digits where |x|^2 / 2 is large; distances do not.
-        self.wide = half_squares.max() > 1e5
-        self.constant = -0.5 * x.size * LOG_2PI - (0 if self.wide else half_squares.sum())
+        self.wide = max((part**2).sum(0).max() for part in self._parts(1)) > 2e5
+        squares = 0 if self.wide else np.vdot(self.columns, self.columns)
+        self.constant = -0.5 * (x.size * LOG_2PI + squares)
+
+    def _parts(self, k: int) -> Iterator[np.ndarray]:
+        """The columns, (D, B) at a time: as many as fit the working memory with K logits each."""
+        width = max(64, CHUNK_BYTES // (8 * (k + 2 * (len(self.columns) + 1))))
+        for start in range(0, self.columns.shape[1], width):
+            yield self.columns[:, start : start + width]
 
     def sweep(self, m: np.ndarray, s2: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Counts (K,) and sums (K, D) weighted by responsibility, and the log normalizer.
@@ -170,20 +181,23 @@ class _Centered:
         m is relative to the center. Responsibilities exist for one chunk at a time. The log
         normalizer is E log p(x, c | mu) plus the entropy of q(c): the ELBO needs no second pass.
         """
-        k, d = m.shape
+        (k, d), n = m.shape, self.columns.shape[1]
         weights = np.empty((k, d + 1))
         weights[:, 0], weights[:, 1:] = -0.5 * ((m * m).sum(1) + d * s2), m
-        totals, log_norm = np.zeros((k, d + 1)), self.constant - self.rows.shape[1] * math.log(k)
-        width = max(64, CHUNK_BYTES // (8 * (k + 2 * (d + 1))))
-        for start in range(0, self.rows.shape[1], width):
-            rows = self.rows[:, start : start + width]
+        totals, log_norm = np.zeros((k, d + 1)), self.constant - n * math.log(k)
+        for part in self._parts(k):
+            rows = np.empty((d + 1, part.shape[1]))
+            rows[0], rows[1:] = 1, part
             if self.wide:
-                logits = -0.5 * (cdist(m, rows[1:].T, "sqeuclidean") + d * s2[:, None])
+                from scipy.spatial.distance import cdist
+
+                logits = -0.5 * (cdist(m, part.T, "sqeuclidean") + d * s2[:, None])
             else:
                 logits = weights @ rows
             top, total = _exp_in_place(logits)
             log_norm += top.sum() + np.log(total).sum()
-            totals += logits @ (rows / total).T
+            rows /= total
+            totals += logits @ rows.T
         return totals[:, 0], totals[:, 1:], float(log_norm)
 
 
@@ -205,6 +219,9 @@ def restarts(
 
 def relabel(posterior: Posterior, m: np.ndarray) -> Posterior:
     """The posterior with its labels permuted to match the centers m (K, D) as well as possible."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
     _, order = linear_sum_assignment(cdist(m, posterior.m))
     return Posterior(posterior.m[order], posterior.s2[order])
 
@@ -235,7 +252,7 @@ def points(x: np.ndarray, posterior: Posterior | None = None) -> np.ndarray:
     x = np.asarray(x, float)
     if x.ndim != 2 or x.size == 0:
         raise ValueError(f"x must be (N, D) with N and D at least 1, got shape {x.shape}")
-    if not np.abs(x).max() < 1e150:
+    if not (x.max() < 1e150 and x.min() > -1e150):
         raise ValueError("x must be finite and below 1e150, so that squares are finite too")
     if posterior is not None and posterior.m.shape[1] != x.shape[1]:
         raise ValueError(f"x has {x.shape[1]} columns, the centers have {posterior.m.shape[1]}")
