@@ -19,11 +19,11 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -31,10 +31,9 @@ from torch import Tensor
 
 from vaelib import files, runtime
 from vaelib.data.common import DataError
-from vaelib.data.decode import CHUNK, Decoding, decode_all
+from vaelib.data.decode import CHUNK, Decoding, Row, decode_all
 
 VERSION = 3  # raise it when the same files would give other bytes, or the layout changes
-NAMED = 10  # how many bad files are listed; the others are counted
 PIXELS, INDEX = "pixels.u8", "index.json"
 STAMP = re.compile(r"([0-9a-f]{32}) ([0-9]+ [0-9]+)")  # a key, and what `_state` says
 
@@ -84,7 +83,9 @@ def decode(
         if not (index and _is_whole(found, index)):
             home.mkdir(parents=True, exist_ok=True)
             files.sweep(home)
-            found, index = _build(home, folder, names, how, test, skip_bad, asked)
+            index = {"asked": asked, "left_out": []}
+            rows = decode_all(folder, names, how, index["left_out"], skip_bad=skip_bad)
+            found = _build(home, rows, test, index)
     except OSError as problem:
         raise DataError(
             f"decoded images cannot be kept in {home}: {problem.strerror or problem}. "
@@ -129,71 +130,52 @@ def _state(folder: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _build(
-    home: Path,
-    folder: Path,
-    names: Sequence[str],
-    how: Decoding,
-    test: str | float,
-    skip_bad: bool,
-    asked: str,
-) -> tuple[Path, dict]:
-    """Decode into a temporary folder, then rename that to its key."""
+def _build(home: Path, rows: Iterator[Row], test: str | float, index: dict) -> Path:
+    """Write rows and completed index into a temporary folder, then rename that to its key."""
     with files.temporary(home / "building") as new:
         new.mkdir()
         with (new / PIXELS).open("wb") as out:
-            index = _write_rows(out, new, decode_all(folder, names, how), names, test)
+            index |= _write_rows(out, new, rows, test)
             files.flush(out)
-        _refuse(index["left_out"], len(names), folder, skip_bad)
-        index |= {"asked": asked, "sha256": _sha256(new / PIXELS)}
         written = json.dumps(index).encode()
         files.write_whole(new / INDEX, written)
         files.flush_folder(new)
         final = home / _key(written)
         _rename(new, final, index)
     files.flush_folder(home)
-    return final, index
+    return final
 
 
-def _write_rows(out, new: Path, results, names: Sequence[str], test: str | float) -> dict:
-    """Write the pixels, test images last; returns the part of the index that names the rows."""
-    train, held, left_out, copies = [], [], [], []
-    seen: set[bytes] = set()
+def _write_rows(out: BinaryIO, new: Path, rows: Iterator[Row], test: str | float) -> dict:
+    """Write the pixels, test images last; returns what the index says about them."""
+    train, held, copies = [], [], []
+    seen, content = set(), hashlib.sha256()
     with tempfile.TemporaryFile(dir=new) as last:
-        for row, (name, result) in enumerate(zip(names, results, strict=True)):
-            if row % CHUNK == 0:
+        for n, (name, pixels, digest) in enumerate(rows):
+            if n % CHUNK == 0:
                 os.utime(new)  # renews the lease
-            if isinstance(result, DataError):
-                left_out.append(str(result))
-                continue
-            pixels, digest = result
             if digest in seen:
                 copies.append(name)
-                continue
+            elif _is_for_test(name, digest, test):
+                held.append(name)
+                last.write(pixels)
+            else:
+                train.append(name)
+                out.write(pixels)
+                content.update(pixels)
             seen.add(digest)
-            for_test = _is_for_test(name, digest, test)
-            (held if for_test else train).append(name)
-            (last if for_test else out).write(pixels)
         last.seek(0)
-        shutil.copyfileobj(last, out)
-    rows = {"names": train + held, "n_train": len(train)}
-    return {**rows, "left_out": left_out, "copies": copies}
+        while block := last.read(2**20):
+            out.write(block)
+            content.update(block)
+    names = {"names": train + held, "n_train": len(train), "copies": copies}
+    return names | {"sha256": content.hexdigest()}
 
 
 def _is_for_test(name: str, digest: bytes, test: str | float) -> bool:
     if isinstance(test, str):
         return name.startswith(test)
     return int.from_bytes(digest[:8], "big") / 2**64 < test
-
-
-def _refuse(left_out: list[str], n: int, folder: Path, skip_bad: bool) -> None:
-    if not left_out or (skip_bad and len(left_out) < n):
-        return
-    lines = [f"{len(left_out)} of {n} files in {folder} are no usable images:", *left_out[:NAMED]]
-    if len(left_out) > NAMED:
-        lines.append(f"and {len(left_out) - NAMED} more")
-    advice = "\nReplace or delete them, or pass skip_bad=True to leave them out."
-    raise DataError("\n  ".join(lines) + ("" if skip_bad else advice))
 
 
 def _key(index: bytes) -> str:

@@ -25,6 +25,8 @@ except ImportError:  # no build for this system: Pillow decodes every file, to t
 MAX_PIXELS = 64_000_000  # far above any slice or photograph for these models
 MAX_BYTES = 64 * 2**20
 CHUNK = 64  # files that a thread decodes at once
+NAMED = 10  # how many bad files are listed; the others are counted
+Row = tuple[str, np.ndarray, bytes]
 MAX_SIDE = 4096  # of the decoded image
 # Pillow reads more formats, some of them by starting other programs.
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
@@ -98,21 +100,24 @@ def decode_file(path: Path, how: Decoding) -> tuple[np.ndarray, bytes]:
 
 
 def decode_all(
-    folder: Path, names: Sequence[str], how: Decoding
-) -> Iterator[tuple[np.ndarray, bytes] | DataError]:
-    """The images in their order, decoded by one thread per core.
+    folder: Path, names: Sequence[str], how: Decoding, left_out: list[str], *, skip_bad: bool
+) -> Iterator[Row]:
+    """The images in their order: name, pixels, SHA-256 of the file; decoded by a thread per core.
+
+    Messages about bad files are added to `left_out`. At the end raises DataError with the first
+    ten of them, unless skip_bad and another file is good.
 
     Threads are enough: decoding and resizing, most of the work, release the interpreter lock,
     and a process would first have to import this package.
     """
 
-    def some(part: Sequence[str]) -> list[tuple[np.ndarray, bytes] | DataError]:
-        results: list[tuple[np.ndarray, bytes] | DataError] = []
+    def some(part: Sequence[str]) -> list[Row | str]:
+        results: list[Row | str] = []
         for name in part:
             try:
-                results.append(decode_file(folder / name, how))
+                results.append((name, *decode_file(folder / name, how)))
             except DataError as problem:
-                results.append(problem)
+                results.append(str(problem))
         return results
 
     parts = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
@@ -121,8 +126,17 @@ def decode_all(
         runtime.progress(len(names), f"decoding {folder.name}") as bar,
     ):
         for results in pool.map(some, parts):
-            yield from results
+            left_out += [result for result in results if isinstance(result, str)]
+            yield from (result for result in results if not isinstance(result, str))
             bar.update(len(results))
+    n = len(left_out)
+    if not n or (skip_bad and n < len(names)):
+        return
+    lines = [f"{n} of {len(names)} files in {folder} are no usable images:", *left_out[:NAMED]]
+    if n > NAMED:
+        lines.append(f"and {n - NAMED} more")
+    advice = "\nReplace or delete them, or pass skip_bad=True to leave them out."
+    raise DataError("\n  ".join(lines) + ("" if skip_bad else advice))
 
 
 def _content(path: Path) -> bytes:
