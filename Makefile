@@ -25,7 +25,7 @@ PAGE_SOURCES = _config.yml _toc.yml $(shell find book notebooks tools vaelib _bu
 	-type f -not -name '*.pyc' -not -path '*/.*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test unit notebooks browser lint lab pair data record bench bench-gpu kill lock clean
+.PHONY: help env book execute html test unit notebooks browser lint lab pair data record bench bench-gpu gpu-build kill lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ bench: $(READY)  ## ratios against peers, measured side by side
 
 bench-gpu: $(READY)  ## the thesis's three runs on a CUDA device, against its limits
 	$(BIN)/python benchmarks/bench_gpu.py
+
+gpu-build: $(READY)  ## pack DATA (mnist brain celeba) and the wheels that a GPU machine lacks, see book/running.md
+	$(BIN)/python tools/gpu_build.py pack $(if $(HAS),--has $(HAS)) --data $(DATA)
 
 kill: $(READY)  ## kill 2,000 training runs at random moments and count what is lost
 	OMP_NUM_THREADS=1 $(BIN)/python tests/kills.py steps 1000

@@ -1,10 +1,11 @@
 """Keep the tables of a chapter's run at the thesis's scale, to be shown beside quick runs.
 
-    make record CHAPTER=NN_name      run the chapter in the thesis profile, then this
-    python tools/record.py NN_name   copy the tables of the run in _build/executed
+    make record CHAPTER=NN_name          run the chapter in the thesis profile, then this
+    python tools/record.py NN_name ...   copy the tables of the runs in _build/executed
 
-Refuses a run of another profile, of other code than there is now, or without tables. Tables
-that the chapter no longer shows are removed.
+All runs are looked at before the first table is written, which makes them out of date: name
+the chapters of one visit to a GPU together. Refuses a run of another profile, of other code than
+there is now, or without tables. Tables that the chapter no longer shows are removed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ from msgspec.structs import replace
 from vaelib import files, records, schema
 
 
-def main(name: str) -> None:
-    """Write vaelib/records/ID.json for each table of this chapter's run."""
+def main(*names: str) -> None:
+    """Write vaelib/records/ID.json for each table of these chapters' runs."""
+    for name, tables in [(name, tables_of(name)) for name in names]:
+        keep(name, tables)
+
+
+def tables_of(name: str) -> list[records.Table]:
+    """The tables of a chapter's run."""
     run = chapters.load_run(name)
     if run is None or chapters.facts(run).code != chapters.code_digest(name):
         sys.exit(f"{name} has no run of the present code: make record CHAPTER={name}")
@@ -27,6 +34,11 @@ def main(name: str) -> None:
     tables = records.tables(run)
     if not tables:
         sys.exit(f"{name} shows no table by records.show: there is nothing to keep")
+    return tables
+
+
+def keep(name: str, tables: list[records.Table]) -> None:
+    """Write these tables; of those that the chapter showed before, remove the others."""
     command = f"make record CHAPTER={name}"
     for path in records.FOLDER.glob("*.json"):
         if records.recorded(path.stem).facts.get("command") == command:
@@ -38,6 +50,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(sys.argv[1])
+    main(*sys.argv[1:])
