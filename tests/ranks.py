@@ -63,7 +63,8 @@ def main() -> None:
         model, history = run(folder, peers, (step, signum) if rank == peers.rank else None)
         if peers.rank == 0:
             weights = [p.tolist() for p in model.parameters()]
-            columns = {k: v.tolist() for k, v in vars(history).items() if k != "seconds"}
+            tensors = {k: v for k, v in vars(history).items() if isinstance(v, torch.Tensor)}
+            columns = {name: values.tolist() for name, values in tensors.items()}
             end = {"size": peers.size, "weights": weights, "history": columns}
             (folder / "end.json").write_text(json.dumps(end))
 

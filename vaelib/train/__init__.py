@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from torch import Tensor
 from vaelib import runtime
 from vaelib.likelihood import Likelihood
 from vaelib.model import Network
+from vaelib.train import products
 from vaelib.train.checkpoint import CheckpointError, Checkpoints
 from vaelib.train.distributed import OneProcess
 from vaelib.train.history import History, Settings
@@ -60,10 +61,11 @@ def fit(
     """
     run = Training(model, lik, pixels, settings, generator, beta, validation, ranks)
     saver = None if checkpoints is None else _Saver(run, checkpoints, resume)
+    run.choose_products()
     total = settings.epochs * run.per_epoch
     bar = runtime.progress(total, "training") if run.ranks.rank == 0 else nullcontext()
     requests = nullcontext() if saver is None else stop_requests()
-    with _tf32(settings.tf32 and run.device.type == "cuda"), requests as request, bar as shown:
+    with products.at(run.device, run.products), requests as request, bar as shown:
         if shown is not None:
             shown.update(run.taken)
         for _ in run.steps():
@@ -83,7 +85,6 @@ class _Saver:
 
     def __init__(self, run: Training, checkpoints: Checkpoints, resume: bool | int):
         self.run, self.checkpoints, self.saved = run, checkpoints, -1
-        self.plan = plan(run)
         if run.ranks.rank == 0:
             checkpoints.sweep()
         kept = checkpoints.kept()
@@ -92,18 +93,24 @@ class _Saver:
                 f"{checkpoints.folder} holds a run at step {kept[-1]}: continue it "
                 "(resume=True, or --resume in a shell), or choose another folder."
             )
+        state, theirs = {}, {}
         if kept or type(resume) is int:
             state, theirs = checkpoints.load(None if resume is True else int(resume))
-            compare(self.plan, theirs, checkpoints.folder)
-            try:
-                run.load_state_dict(state)
-            except (KeyError, RuntimeError, ValueError) as problem:
-                raise CheckpointError(
-                    f"a checkpoint in {checkpoints.folder} has not the state of this run: {problem}"
-                ) from problem
-            self.saved = run.taken
-            if run.ranks.rank == 0:
-                checkpoints.drop_after(run.taken)
+            theirs = {"medium": False, **theirs}  # not in the first release
+        run.choose_products(theirs.get("medium"))
+        self.plan = plan(run)
+        if not state:
+            return
+        compare(self.plan, theirs, checkpoints.folder)
+        try:
+            run.load_state_dict(state)
+        except (KeyError, RuntimeError, ValueError) as problem:
+            raise CheckpointError(
+                f"a checkpoint in {checkpoints.folder} has not the state of this run: {problem}"
+            ) from problem
+        self.saved = run.taken
+        if run.ranks.rank == 0:
+            checkpoints.drop_after(run.taken)
 
     def after_step(self, request: StopRequest) -> None:
         """Save when it is due; save and exit when any rank has received a signal."""
@@ -124,14 +131,3 @@ class _Saver:
         if self.run.ranks.rank == 0 and self.saved != self.run.taken:
             self.checkpoints.save(self.run.taken, self.run.state_dict(), self.plan)
             self.saved = self.run.taken
-
-
-@contextmanager
-def _tf32(on: bool) -> Iterator[None]:
-    """Allow TF32 products on CUDA inside the block if `on`."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if on else before)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

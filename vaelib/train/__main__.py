@@ -87,7 +87,7 @@ def _train(args: argparse.Namespace) -> None:
     card = pretrained.Card(
         data=images.says,
         command=f"python -m vaelib.train {args.preset} --profile {profile} --seed {args.seed}",
-        device=f"{device}, torch {torch.__version__}",
+        device=f"{device}, torch {torch.__version__}, {history.products} products",
         seconds=float(f"{history.seconds:.4g}"),  # a quick run takes hundredths
         metrics={
             "ELBO, training images": history.elbo[-1].item(),

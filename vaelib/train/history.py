@@ -21,7 +21,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clip_norm: the largest Euclidean norm of the gradient of all weights. patience: stop when
     the validation ELBO has not improved for this many epochs, and keep the best weights. tf32:
     on CUDA, multiply with 10 bits of mantissa; the ELBO has to stay within 0.5 %, which a test
-    and `make bench-gpu` check where there is such a device. binarize: at every visit of an image
+    and `make bench-gpu` check where there is such a device. medium: on the CPU, multiply with
+    torch's precision "medium"; None if `products` may decide at the start of the run, which a
+    resumed run repeats. binarize: at every visit of an image
     draw its pixels black or white, with their gray values as the probabilities of white.
     anneal: the number of epochs after which the learning rate reaches 0; it rises to `lr` during
     the first twentieth of them and then falls along half a cosine. coarse_noise: the encoder is
@@ -37,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clip_norm: Amount | None = None
     patience: Count | None = None
     tf32: bool = False
+    medium: bool | None = None
     binarize: bool = False
     anneal: Count = 0
     coarse_noise: Amount = 0.0
@@ -66,7 +69,8 @@ class History:
     the training images, while the weights changed), whatever weight the training put on the KL.
     `val_log_lik` and `val_kl` are those of the validation images after each epoch, with the
     same noise every time; None without such images. A run that stopped early has fewer entries.
-    `seconds` is the training time, summed over all parts of a run that was resumed.
+    `seconds` is the training time, summed over all parts of a run that was resumed; `products`
+    the precision of the matrix products: highest, medium or tf32.
     """
 
     beta: Tensor
@@ -75,12 +79,13 @@ class History:
     val_log_lik: Tensor | None = None
     val_kl: Tensor | None = None
     seconds: float = 0.0
+    products: str = "highest"
 
     @classmethod
-    def of(cls, rows: list[list[float]], seconds: float) -> History:
+    def of(cls, rows: list[list[float]], seconds: float, products: str) -> History:
         """From one row of 3 or 5 numbers per epoch."""
         columns = torch.tensor(rows, dtype=torch.float32).T if rows else torch.zeros(3, 0)
-        return cls(*columns, seconds=seconds)
+        return cls(*columns, seconds=seconds, products=products)
 
     @property
     def elbo(self) -> Tensor:

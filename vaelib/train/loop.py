@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from vaelib.likelihood import Likelihood
 from vaelib.model import Network
 from vaelib.objective import constant, elbo
+from vaelib.train import products
 from vaelib.train.batches import Batches
 from vaelib.train.distributed import OneProcess
 from vaelib.train.divergence import Divergence
@@ -72,6 +74,19 @@ class Training:
         self.best: dict[str, Tensor] = {}  # the weights of the best epoch
         self.progress = Progress()
         self._watch()
+
+    def choose_products(self, theirs: object = None) -> None:
+        """Settle `settings.medium` where it is open: as in a checkpoint (`theirs`), or by trial."""
+        if self.settings.medium is not None:
+            return
+        if self.device.type != "cpu":
+            medium = False
+        else:
+            size = self.ranks.size
+            shape = products.shape(self.model, self.settings.batch_size // size)
+            mine = products.pays(*shape) if theirs is None else theirs and products.is_exact(*shape)
+            medium = self.ranks.total(torch.tensor(float(bool(mine)))).item() == size
+        self.settings = replace(self.settings, medium=medium)
 
     def state_dict(self) -> dict[str, object]:
         """Tensors and plain numbers by name, all that `load_state_dict` needs.
@@ -138,9 +153,16 @@ class Training:
         return self.taken % READ == 0 or self.progress.step_of_epoch == 0
 
     @property
+    def products(self) -> str:
+        """The precision of the matrix products, on the device of this run."""
+        if self.device.type == "cuda":
+            return "tf32" if self.settings.tf32 else "highest"
+        return "medium" if self.settings.medium else "highest"
+
+    @property
     def history(self) -> History:
         """The completed epochs."""
-        return History.of(self.rows, self.progress.seconds)
+        return History.of(self.rows, self.progress.seconds, self.products)
 
     def steps(self) -> Iterator[None]:
         """Take the remaining steps, one for each `next`.
