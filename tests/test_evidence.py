@@ -63,6 +63,19 @@ def test_the_size_of_the_chunks_does_not_matter(monkeypatch):
     np.testing.assert_allclose(log_likelihood(x, centers), whole, rtol=1e-13)
 
 
+def test_the_memory_of_a_likelihood_does_not_grow_with_the_points():
+    import tracemalloc
+
+    x, centers = rng(1).standard_normal((300_000, 2)), rng(2).standard_normal((2, 10, 2))
+    tracemalloc.start()
+    try:
+        log_likelihood(x, centers)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * evidence.CHUNK_BYTES  # one draw's logits are 23 times the working memory
+
+
 def test_the_mean_over_labels_is_the_mean_over_permutations():
     log_a = rng(3).normal(size=(5, 4, 4))
     log_products = [

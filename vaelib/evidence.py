@@ -6,7 +6,7 @@ log p(x) is in nats for the whole data set. Arrays: x (N, D), centers m (K, D).
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -53,14 +53,15 @@ def log_evidence_enumerated(x: np.ndarray, n_components: int, *, sigma2: float =
 def log_likelihood(x: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """log p(x | mu) in nats, marginalized over the labels: centers (L, K, D) -> (L,)."""
     (n_draws, k, d), n = centers.shape, len(x)
-    width = max(1, CHUNK_BYTES // (8 * k * n))
-    found = np.empty(n_draws)
-    for start in range(0, n_draws, width):
-        some = centers[start : start + width]
-        logits = -0.5 * cdist(some.reshape(-1, d), x, "sqeuclidean").reshape(-1, k, n)
+    height = max(1, min(n, CHUNK_BYTES // (8 * k)))  # points at once, for `width` draws
+    width = max(1, CHUNK_BYTES // (8 * k * height))
+    found = np.zeros(n_draws)
+    for start, first in product(range(0, n_draws, width), range(0, n, height)):
+        some, part = centers[start : start + width], x[first : first + height]
+        logits = -0.5 * cdist(some.reshape(-1, d), part, "sqeuclidean").reshape(-1, k, len(part))
         top = logits.max(1)
         total = np.exp(logits - top[:, None]).sum(1)
-        found[start : start + width] = (top + np.log(total)).sum(-1)
+        found[start : start + width] += (top + np.log(total)).sum(-1)
     return found - n * (math.log(k) + 0.5 * d * LOG_2PI)
 
 
