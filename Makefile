@@ -90,6 +90,7 @@ bench: $(READY)  ## ratios against peers, measured side by side
 	$(BIN)/python benchmarks/bench_cavi.py
 	$(BIN)/python benchmarks/bench_drawn.py
 	$(BIN)/python benchmarks/bench_estimators.py
+	$(BIN)/python benchmarks/bench_growth.py
 	$(BIN)/python benchmarks/bench_images.py
 	$(BIN)/python benchmarks/bench_train.py
 
