@@ -142,7 +142,7 @@ def test_a_graph_with_a_cycle_is_refused():
 
 
 def test_a_circle_for_each_node_and_an_arrow_from_each_parent(ax):
-    graph(PARENTS, ax, names={"W0": "first"})
+    graph(PARENTS, ax, places=layered(PARENTS), names={"W0": "first"})
     circles = [patch for patch in ax.patches if isinstance(patch, Circle)]
     assert len(circles) == len(PARENTS)
     arrows = [text for text in ax.texts if hasattr(text, "arrow_patch")]
@@ -151,5 +151,5 @@ def test_a_circle_for_each_node_and_an_arrow_from_each_parent(ax):
 
 
 def test_observed_nodes_have_a_second_rim(ax):
-    graph(PARENTS, ax, observed=("Y1", "Z"))
+    graph(PARENTS, ax, places=layered(PARENTS), observed=("Y1", "Z"))
     assert len([patch for patch in ax.patches if isinstance(patch, Circle)]) == len(PARENTS) + 2

@@ -7,7 +7,7 @@ takes about two seconds. Functions take arrays and draw on an Axes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -55,14 +55,14 @@ def use_style() -> None:
         set_matplotlib_formats("retina")
 
 
-def image_grid(images: np.ndarray, ax: Axes, *, n_columns: int, vmax: float = 1.0) -> None:
-    """Draw images (N, H, W) with values in [0, vmax] in a grid, row by row from the top left."""
+def image_grid(images: np.ndarray, ax: Axes, *, n_columns: int) -> None:
+    """Draw images (N, H, W) with values in [0, 1] in a grid, row by row from the top left."""
     n, height, width = images.shape
     n_rows = -(-n // n_columns)
     canvas = np.zeros((n_rows * n_columns, height, width))
     canvas[:n] = images
     tiles = canvas.reshape(n_rows, n_columns, height, width).swapaxes(1, 2)
-    ax.imshow(tiles.reshape(n_rows * height, n_columns * width), vmin=0, vmax=vmax, cmap="gray")
+    ax.imshow(tiles.reshape(n_rows * height, n_columns * width), vmin=0, vmax=1, cmap="gray")
     ax.set_axis_off()
 
 
@@ -171,14 +171,10 @@ def layered(parents: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, floa
     parents  node -> its parents. A node is one row below its lowest parent; within a row, nodes
              keep the order of `parents`, one unit apart, centered at 0.
 
-    Raises ValueError if the graph has a cycle.
+    Raises ValueError (graphlib.CycleError) if the graph has a cycle.
     """
-    try:
-        order = list(TopologicalSorter(parents).static_order())
-    except CycleError as error:
-        raise ValueError(f"the graph has a cycle: {error.args[1]}") from error
     row: dict[str, int] = {}
-    for node in order:
+    for node in TopologicalSorter(parents).static_order():
         row[node] = 1 + max((row[parent] for parent in parents[node]), default=-1)
     places = {}
     for level in sorted(set(row.values())):
@@ -192,7 +188,7 @@ def graph(
     parents: Mapping[str, Sequence[str]],
     ax: Axes,
     *,
-    places: Mapping[str, tuple[float, float]] | None = None,
+    places: Mapping[str, tuple[float, float]],
     observed: Collection[str] = (),
     names: Mapping[str, str] | None = None,
     radius: float = 0.3,
@@ -200,11 +196,10 @@ def graph(
     """Draw a directed graph: circles, arrows from parent to child, observed nodes shaded.
 
     parents   node -> its parents; an arrow for each, and no others
-    places    node -> (x, y); by default those of `layered`
+    places    node -> (x, y), those of `layered` for example
     observed  nodes that are shaded and have a double rim
     names     node -> its label; by default the node itself
     """
-    places = layered(parents) if places is None else places
     for node, (x, y) in places.items():
         seen = node in observed
         face = "#cfe3f3" if seen else "white"

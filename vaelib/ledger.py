@@ -15,6 +15,7 @@ from numbers import Real
 from vaelib.estimate import HALF_WIDTH_95, Estimate
 
 MIME = "application/vnd.vaelib.ledger+json"
+SIGMAS = 6  # standard errors of an Estimate that a check allows or asks for
 HOLDS, CORRECTED, FAILS = "holds", "holds corrected", "does not hold"
 
 
@@ -53,7 +54,6 @@ def check(
     exact: float | None = None,
     above: float | None = None,
     below: float | None = None,
-    sigmas: float = 6,
     thesis_value: float | tuple[float, float] | None = None,
     correction: str = "",
     stderr: float | None = None,
@@ -67,8 +67,8 @@ def check(
     value         a number, or an `Estimate`, whose standard error is recorded
     low, high     the interval of OUR statement; leave one out for a one-sided interval
     exact         of an Estimate: our statement is that it measures this number, so the interval
-                  is exact ± sigmas standard errors
-    above, below  of an Estimate: it exceeds `above` (or stays below `below`) by at least sigmas
+                  is exact ± 6 standard errors
+    above, below  of an Estimate: it exceeds `above` (or stays below `below`) by at least 6
                   standard errors
     thesis_value  what the thesis's statement amounts to: a number (it holds when it lies in
                   our interval) or a pair (it holds when our value lies between the two).
@@ -84,7 +84,7 @@ def check(
     if isinstance(value, Estimate):
         if stderr is not None:
             raise ValueError(f"ledger entry {id!r}: an Estimate brings its own stderr")
-        low, high = _in_sigmas(id, value, sigmas, low, high, exact, above, below)
+        low, high = _in_sigmas(id, value, low, high, exact, above, below)
         value, stderr = value.value, value.stderr
     elif not (exact is None and above is None and below is None):
         raise ValueError(f"ledger entry {id!r}: exact, above and below need an Estimate")
@@ -188,15 +188,13 @@ def box(entry: Entry) -> str:
     )
 
 
-def _in_sigmas(id: str, value: Estimate, sigmas: float, low, high, exact, above, below) -> tuple:
+def _in_sigmas(id: str, value: Estimate, low, high, exact, above, below) -> tuple:
     """(low, high) of a check on an Estimate, whose tolerance is counted in standard errors."""
     if not isinstance(value.value, float):
         raise ValueError(f"ledger entry {id!r}: {value} is an array, check one entry at a time")
-    slack = sigmas * value.stderr
+    slack = SIGMAS * value.stderr
     if not (slack > 0 or exact is above is below is None):
-        raise ValueError(
-            f"ledger entry {id!r}: {sigmas} standard errors of {value.stderr} are no tolerance"
-        )
+        raise ValueError(f"ledger entry {id!r}: a standard error of 0 is no tolerance")
     found = []
     for bounds in (
         ((low, 0), (exact, -slack), (above, slack)),
