@@ -16,6 +16,7 @@ import torch
 
 from vaelib import data, evaluate, faces, pretrained
 from vaelib.detection import auroc
+from vaelib.faces.judge import fit_judge
 from vaelib.gaussian import Diagonal
 from vaelib.likelihood import ScaledGaussian
 from vaelib.runtime import generator
@@ -31,7 +32,7 @@ def main() -> None:
     every_second = torch.arange(len(train)) % 2 == 0
     for_judge, for_directions = train[every_second], train[~every_second]
     model, _ = pretrained.shipped(MODEL)
-    judge = faces.fit_judge(
+    judge = fit_judge(
         for_judge.images.pixels,
         for_judge.attributes,
         for_judge.images.shape,

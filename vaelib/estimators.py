@@ -144,7 +144,6 @@ def moments(
     n_samples: int,
     *,
     generator: torch.Generator,
-    dtype: torch.dtype = torch.float64,
 ) -> Moments:
     """Mean and variance of a one-sample estimate, from n_samples drawn in chunks.
 
@@ -160,7 +159,7 @@ def moments(
     origin, sums = None, None
     while left:
         size = (min(width, left), latent_dim)
-        eps = torch.randn(size, generator=generator, device=generator.device, dtype=dtype)
+        eps = torch.randn(size, generator=generator, device=generator.device, dtype=torch.float64)
         part = estimate(eps)
         # Powers of the distance from the first chunk's mean, which is close to the true one:
         # nothing cancels when they become central moments.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from vaelib.gaussian import LOG_2PI
 
 
-@runtime_checkable
 class Likelihood(Protocol):
     """What every likelihood provides; unit_range says whether x must lie in [0, 1]."""
 

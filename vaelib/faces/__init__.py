@@ -22,7 +22,7 @@ from torch import Tensor
 from vaelib import pretrained
 from vaelib.data import Faces
 from vaelib.directions import difference_of_means, probe_normal, regression
-from vaelib.faces.judge import Judge, features, fit_judge, logits
+from vaelib.faces.judge import Judge, features, logits
 from vaelib.gaussian import Diagonal
 
 # Slider -> (column of CelebA, sign): CelebA has the attribute No_Beard.
@@ -165,20 +165,3 @@ def load(path: Path) -> Kit:
 def shipped() -> Kit:
     """The kit shipped with the package, for the network celeba-ours."""
     return load(SHIPPED)
-
-
-__all__ = [
-    "SHIPPED",
-    "SLIDERS",
-    "WAYS",
-    "Judge",
-    "Kit",
-    "estimate",
-    "features",
-    "fit_judge",
-    "labels",
-    "load",
-    "logits",
-    "save",
-    "shipped",
-]
