@@ -5,10 +5,12 @@ Trust the ratios, not the seconds: `interleaved` measures, `ratio` and `line` su
 
 from __future__ import annotations
 
+import platform
 import statistics
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 
 def interleaved(
@@ -48,6 +50,14 @@ def line(label: str, slow: list[float], fast: list[float], *, goal: float | None
     middle, low, high = ratio(slow, fast)
     aim = "" if goal is None else f"   goal {goal:g}x: {'reached' if middle >= goal else 'MISSED'}"
     return f"{label:<58}{middle:8.1f}x  ({low:.1f} to {high:.1f}){aim}"
+
+
+def cpu_name() -> str:
+    """The name of the processor, where the system tells it."""
+    info = Path("/proc/cpuinfo")  # platform.processor() is empty on many Linux systems
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 def peak_bytes(fn: Callable[[], object]) -> int:
