@@ -10,11 +10,14 @@ Built on torch's backends in Python, which are experimental: `needs_standin` mar
 
 from collections import Counter
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 import torch
 from torch.utils import backend_registration
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from vaelib import runtime
 
 NAME = "standin"
 THERE = hasattr(backend_registration, "_setup_privateuseone_for_python_backend")
@@ -23,6 +26,7 @@ needs_standin = pytest.mark.skipif(not THERE, reason="this torch has no backends
 COPIES = {"aten::copy_", "aten::_to_copy"}
 INDEXED = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_unsafe_index"}
 SHAPED_BY_VALUES = {"aten::nonzero", "aten::masked_select", "aten::_unique2", "aten::equal"}
+CPU_GENERATOR = torch.Generator
 waits: Counter[str] = Counter()
 
 
@@ -41,6 +45,9 @@ class OnDevice(torch.Tensor):
 
     def __repr__(self):
         return f"OnDevice({self.on_cpu})"
+
+    def tolist(self):
+        return self.cpu().tolist()
 
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
@@ -67,6 +74,8 @@ def run(func, *args, **kwargs):
         out = func(*plain, **named)
         if not to_cpu:
             out = tree_map_only(torch.Tensor, OnDevice, out)
+    if out is None:  # in place, on lists
+        return None
     if name.endswith("_") or named.get("out") is not None:  # in place: the values have changed
         return args[0] if name.endswith("_") else kwargs["out"]
     return out
@@ -82,8 +91,35 @@ def check_devices(name, leaves, wanted):
     if here and strange and name not in COPIES:
         shapes = [tuple(t.shape) for t in strange]
         raise RuntimeError(f"{name}: expected all tensors on the same device, on the CPU: {shapes}")
-    if any(isinstance(leaf, torch.Generator) for leaf in leaves):
+    generators = [leaf for leaf in leaves if isinstance(leaf, CPU_GENERATOR)]
+    if not all(generator._cdata in Generator.made for generator in generators):
         raise RuntimeError(f"{name}: expected a generator of {wanted or NAME}, found the CPU's")
+
+
+class Generator(CPU_GENERATOR):
+    """A generator of the stand-in device, which draws what one of the CPU with its seed draws."""
+
+    made: ClassVar[dict] = {}  # kept: an operation sees the same C++ object in another wrapper
+
+    def __new__(cls, device="cpu"):
+        if torch.device(device).type != NAME:
+            return CPU_GENERATOR(device)
+        made = super().__new__(cls)
+        return cls.made.setdefault(made._cdata, made)
+
+    device = property(lambda self: torch.device(NAME, 0))
+
+
+def use_it(monkeypatch):
+    """Make it the device that the package and the chapters find."""
+    monkeypatch.setattr(runtime, "device", lambda: torch.device(NAME))
+    monkeypatch.setattr(torch, "Generator", Generator)
+    made = torch.tensor  # which cannot make one on a backend in Python
+
+    def tensor(data, *, device=None, **kwargs):
+        return made(data, **kwargs) if device is None else made(data, **kwargs).to(device)
+
+    monkeypatch.setattr(torch, "tensor", tensor)
 
 
 @contextmanager

@@ -260,7 +260,7 @@ def public_functions(module):
 
 
 # Names with an underscore that Python, IPython or torch document for use.
-PROTOCOLS = {"_repr_mimebundle_", "_asdict", "_fields", "_replace", "_subclasses"}
+PROTOCOLS = {"_repr_mimebundle_", "_asdict", "_fields", "_replace", "_subclasses", "_cdata"}
 # Test files that stand for no module of vaelib, and what they are for.
 NOT_MIRRORED = {
     "test_architecture.py": "laws about all modules",

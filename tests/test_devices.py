@@ -10,7 +10,7 @@ import inspect
 
 import pytest
 import torch
-from standin import NAME, count_waits, needs_standin
+from standin import NAME, count_waits, needs_standin, use_it
 from torch.utils._pytree import tree_map_only
 from untrained import rough_model
 
@@ -19,6 +19,7 @@ from vaelib.gaussian import Diagonal
 from vaelib.imputation import Draws, NoisyPixels
 from vaelib.likelihood import Bernoulli
 from vaelib.runtime import generator as gen
+from vaelib.train import Settings, fit
 
 pytestmark = needs_standin
 torch.set_num_threads(1)
@@ -166,3 +167,24 @@ def test_the_stand_in_refuses_what_cuda_refuses_and_counts_waits(both):
     with count_waits() as waits:
         float(x.sum()), x[x > 0], x.cpu(), x.max().item()
     assert sum(waits.values()) == 4
+
+
+@pytest.mark.parametrize("options", [{}, {"anneal": 2, "clip_norm": 1.0}])
+def test_training_is_that_of_the_cpu_and_the_host_looks_once_an_epoch(monkeypatch, options):
+    use_it(monkeypatch)
+    pixels = _bytes(gen(1)).repeat(4, 1)
+
+    def trained(device, epochs):
+        model, settings = rough_model(DIM).to(device), Settings(epochs, 10, medium=False, **options)
+        with count_waits() as waits:
+            history = fit(model, LIK, pixels, settings, generator=gen(2), validation=pixels[:20])
+            n_waits = sum(waits.values())
+        weights = [p.detach().cpu() for p in model.parameters()]
+        return [history.elbo, history.val_elbo, *weights], n_waits
+
+    wanted, _ = trained("cpu", 3)
+    found, n_three = trained(NAME, 3)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    _, n_one = trained(NAME, 1)
+    assert n_three - n_one <= 2 * 5, "an epoch has 12 steps"
