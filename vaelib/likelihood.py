@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from vaelib.gaussian import LOG_2PI
 
 
+@runtime_checkable  # presets are decoded to it, and checked
 class Likelihood(Protocol):
     """What every likelihood provides; unit_range says whether x must lie in [0, 1]."""
 
