@@ -20,7 +20,7 @@ from vaelib.train.checkpoint import CheckpointError, Checkpoints
 from vaelib.train.distributed import OneProcess
 from vaelib.train.history import History, Settings
 from vaelib.train.loop import Training
-from vaelib.train.plan import compare, plan
+from vaelib.train.plan import choose_products, compare, plan
 from vaelib.train.signals import StopRequest, stop_requests
 
 __all__ = ["CheckpointError", "Checkpoints", "History", "Settings", "fit"]
@@ -61,7 +61,7 @@ def fit(
     """
     run = Training(model, lik, pixels, settings, generator, beta, validation, ranks)
     saver = None if checkpoints is None else _Saver(run, checkpoints, resume)
-    run.choose_products()
+    choose_products(run)
     total = settings.epochs * run.per_epoch
     bar = runtime.progress(total, "training") if run.ranks.rank == 0 else nullcontext()
     requests = nullcontext() if saver is None else stop_requests()
@@ -97,7 +97,7 @@ class _Saver:
         if kept or type(resume) is int:
             state, theirs = checkpoints.load(None if resume is True else int(resume))
             theirs = {"medium": False, **theirs}  # not in the first release
-        run.choose_products(theirs.get("medium"))
+        choose_products(run, theirs.get("medium"))
         self.plan = plan(run)
         if not state:
             return

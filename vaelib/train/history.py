@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
 Amount = Annotated[float, Meta(ge=0, le=1e6)]
+WARM_UP = 0.05  # share of the annealed epochs during which the learning rate rises
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +45,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     binarize: bool = False
     anneal: Count = 0
     coarse_noise: Amount = 0.0
+
+    def rate(self, taken: int, per_epoch: int) -> float:
+        """The annealed learning rate of the step after `taken`: a function, so it has no state."""
+        done = min(1.0, (taken + 1) / (self.anneal * per_epoch + 1))
+        if done < WARM_UP:
+            return self.lr * done / WARM_UP
+        return self.lr * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
 
 class Progress(msgspec.Struct):

@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 import torch
-from msgspec.structs import replace
 from torch import Tensor, nn
 
 from vaelib.likelihood import Likelihood
 from vaelib.model import Network
 from vaelib.objective import constant, elbo
-from vaelib.train import products
 from vaelib.train.batches import Batches
 from vaelib.train.distributed import OneProcess
 from vaelib.train.divergence import Divergence
@@ -22,7 +20,6 @@ from vaelib.train.history import History, Progress, Settings
 
 READ = 100  # steps after which the host waits for the device, and at the end of an epoch
 VALIDATION_BATCH = 500
-WARM_UP = 0.05  # share of the annealed epochs during which the learning rate rises
 
 
 class Terms(nn.Module):
@@ -74,19 +71,6 @@ class Training:
         self.best: dict[str, Tensor] = {}  # the weights of the best epoch
         self.progress = Progress()
         self._watch()
-
-    def choose_products(self, theirs: object = None) -> None:
-        """Settle `settings.medium` where it is open: as in a checkpoint (`theirs`), or by trial."""
-        if self.settings.medium is not None:
-            return
-        if self.device.type != "cpu":
-            medium = False
-        else:
-            size = self.ranks.size
-            shape = products.shape(self.model, self.settings.batch_size // size)
-            mine = products.pays(*shape) if theirs is None else theirs and products.is_exact(*shape)
-            medium = self.ranks.total(torch.tensor(float(bool(mine)))).item() == size
-        self.settings = replace(self.settings, medium=medium)
 
     def state_dict(self) -> dict[str, object]:
         """Tensors and plain numbers by name, all that `load_state_dict` needs.
@@ -212,7 +196,7 @@ class Training:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
         if settings.anneal:
             for group in self.optimizer.param_groups:
-                group["lr"] = self._annealed()
+                group["lr"] = settings.rate(self.taken, self.per_epoch)
         self.optimizer.step()
         self.sums += sums[:2]
         self.progress.beta_sum += weight
@@ -221,13 +205,6 @@ class Training:
         if self.settings.beta_per_step:
             return self.beta(self.taken, self.settings.epochs * self.per_epoch)
         return self.beta(self.progress.epoch, self.settings.epochs)
-
-    def _annealed(self) -> float:
-        """The learning rate of this step: a function of its number, so there is no state."""
-        done = min(1.0, (self.taken + 1) / (self.settings.anneal * self.per_epoch + 1))
-        if done < WARM_UP:
-            return self.settings.lr * done / WARM_UP
-        return self.settings.lr * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
 
     def _end_epoch(self) -> None:
         at = self.progress

@@ -6,12 +6,30 @@ import hashlib
 from collections.abc import Mapping
 
 import msgspec
+import torch
+from msgspec.structs import replace
 from torch import Tensor
 
+from vaelib.train import products
 from vaelib.train.checkpoint import CheckpointError
 from vaelib.train.loop import Training
 
 CHUNK = 1024  # rows hashed at a time
+
+
+def choose_products(run: Training, theirs: object = None) -> None:
+    """Settle `medium` where the settings leave it open: as in a checkpoint, or by a trial.
+
+    A run that began in medium keeps to it only where that is exact. All ranks decide alike.
+    """
+    if run.settings.medium is not None:
+        return
+    mine = False
+    if run.device.type == "cpu":
+        shape = products.shape(run.model, run.settings.batch_size // run.ranks.size)
+        mine = products.pays(*shape) if theirs is None else theirs and products.is_exact(*shape)
+        mine = run.ranks.total(torch.tensor(float(mine))).item() == run.ranks.size
+    run.settings = replace(run.settings, medium=mine)
 
 
 def plan(run: Training) -> dict[str, object]:
