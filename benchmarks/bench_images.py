@@ -105,7 +105,7 @@ def compare(folder: Path, rounds: int) -> None:
 def plant(names: list[str], n_bytes: int, home: Path, _rows, test: float, index: dict) -> Path:
     """In place of `cache._build`: an index of all names and a file of pixels that is a hole."""
     n_train = round(len(names) * (1 - test))
-    index |= {"names": names, "n_train": n_train, "copies": [], "sha256": ""}
+    index |= {"names": names, "n_train": n_train, "copies": []}
     written = json.dumps(index).encode()
     final = home / cache._key(written)
     final.mkdir()

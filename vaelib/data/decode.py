@@ -200,8 +200,8 @@ def _resized(image: Image.Image, how: Decoding) -> np.ndarray:
     box = _centered(image.size, how) if how.fit == "crop" else None
     size = (how.width, how.height)
     image = image.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
-    pixels = np.asarray(image).reshape(how.height, how.width, how.channels)
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).reshape(-1)
+    planes = b"".join(image.tobytes("raw", band) for band in image.getbands())
+    return np.frombuffer(planes, np.uint8)
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
