@@ -16,7 +16,9 @@ def after(losses, first_loss=None):
     """A run of one epoch whose steps had these losses, and how far it is."""
     it = Divergence(DATA_DIM, torch.tensor([8.0, 8.0, 1.0]), first_loss)
     for step, loss in enumerate(losses):
-        it.note(torch.tensor([-8 * loss, 0.0, loss]), Progress(step_of_epoch=step))
+        sums = torch.tensor([-8 * loss, 0.0, loss])
+        it.decide(sums)
+        it.note(sums, Progress(step_of_epoch=step))
     return it, Progress(step_of_epoch=len(losses), first_loss=first_loss)
 
 

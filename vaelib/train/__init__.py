@@ -96,7 +96,7 @@ class _Saver:
         state, theirs = {}, {}
         if kept or type(resume) is int:
             state, theirs = checkpoints.load(None if resume is True else int(resume))
-            theirs = {"medium": False, **theirs}  # not in the first release
+            theirs = {"medium": False, "cuda_graph": False, **theirs}  # not in the first release
         choose_products(run, theirs.get("medium"))
         self.plan = plan(run)
         if not state:

@@ -16,12 +16,28 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from vaelib import runtime
+from vaelib.likelihood import Likelihood
+from vaelib.model import Network
+from vaelib.objective import elbo
 from vaelib.train.watch import Watch
 
 # Long enough for a peer to write a checkpoint of gigabytes; one that has died or is stopped is
 # noticed much earlier, by torchrun or by the watch.
 LATE = timedelta(minutes=10)
 START = timedelta(minutes=30)  # ranks may decode a data set first
+
+
+class Terms(nn.Module):
+    """x (B, D), eps (L, B, M) -> E log p(x|z) and KL, (B,) each: estimator B, thesis eq. 4.5."""
+
+    def __init__(self, model: Network, lik: Likelihood):
+        super().__init__()
+        self.model, self.lik = model, lik
+
+    def forward(self, x: Tensor, eps: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        """One module for both networks, which DistributedDataParallel needs."""
+        terms = elbo(self.model, self.lik, x, eps, seen)
+        return terms.log_lik, terms.kl
 
 
 class OneProcess:

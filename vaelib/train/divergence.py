@@ -31,14 +31,17 @@ class Divergence:
         self.unread: list[tuple[int, int, Tensor]] = []
 
     @torch.no_grad()
-    def note(self, sums: Tensor, at: Progress) -> None:
+    def decide(self, sums: Tensor) -> None:
         """Decide on a step from its sums (3,): log_lik and kl over images, the loss over ranks."""
-        means = sums / self.counts
+        loss = sums[2] / self.counts[2]
         if self.limit is None:
-            self._set_limit(means[2])
+            self._set_limit(loss)
         # not <=, because every comparison with nan is false
-        self.bad.masked_fill_(~(means[2].abs() <= self.limit), 1.0)
-        self.unread.append((at.epoch, at.step_of_epoch, means))
+        self.bad.masked_fill_(~(loss.abs() <= self.limit), 1.0)
+
+    def note(self, sums: Tensor, at: Progress) -> None:
+        """Keep the sums (3,) of a step until they are read."""
+        self.unread.append((at.epoch, at.step_of_epoch, sums))
 
     def read(self, at: Progress, settings: Settings) -> None:
         """Wait for the device, and fill in the first loss of the run.
@@ -47,7 +50,7 @@ class Divergence:
         """
         if not self.unread:
             return
-        rows = torch.stack([means for *_, means in self.unread]).tolist()
+        rows = (torch.stack([sums for *_, sums in self.unread]) / self.counts).tolist()
         limit = self.limit.item()
         if at.first_loss is None:
             at.first_loss = rows[0][2]

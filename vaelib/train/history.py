@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     the first twentieth of them and then falls along half a cosine. coarse_noise: the encoder is
     given images with `corruptions.coarse_noise` of this strength, the likelihood the clean ones;
     for networks that know the shape of their images; validation images get no such noise.
+    cuda_graph: on one CUDA device, replay a recorded step where it agrees with an eager one; it
+    was never run on a device by us, and elsewhere it changes nothing.
     """
 
     epochs: Count
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     binarize: bool = False
     anneal: Count = 0
     coarse_noise: Amount = 0.0
+    cuda_graph: bool = False
 
     def rate(self, taken: int, per_epoch: int) -> float:
         """The annealed learning rate of the step after `taken`: a function, so it has no state."""
@@ -79,7 +82,8 @@ class History:
     `val_log_lik` and `val_kl` are those of the validation images after each epoch, with the
     same noise every time; None without such images. A run that stopped early has fewer entries.
     `seconds` is the training time, summed over all parts of a run that was resumed; `products`
-    the precision of the matrix products: highest, medium or tf32.
+    the precision of the matrix products: highest, medium or tf32; `eager` says why steps were
+    not replayed as a CUDA graph, and is empty if they were.
     """
 
     beta: Tensor
@@ -89,12 +93,13 @@ class History:
     val_kl: Tensor | None = None
     seconds: float = 0.0
     products: str = "highest"
+    eager: str = ""
 
     @classmethod
-    def of(cls, rows: list[list[float]], seconds: float, products: str) -> History:
+    def of(cls, rows: list[list[float]], seconds: float, products: str, eager: str) -> History:
         """From one row of 3 or 5 numbers per epoch."""
         columns = torch.tensor(rows, dtype=torch.float32).T if rows else torch.zeros(3, 0)
-        return cls(*columns, seconds=seconds, products=products)
+        return cls(*columns, seconds=seconds, products=products, eager=eager)
 
     @property
     def elbo(self) -> Tensor:

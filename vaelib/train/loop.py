@@ -13,26 +13,14 @@ from torch import Tensor, nn
 from vaelib.likelihood import Likelihood
 from vaelib.model import Network
 from vaelib.objective import constant, elbo
-from vaelib.train.batches import Batches
-from vaelib.train.distributed import OneProcess
+from vaelib.train import graph
+from vaelib.train.batches import Batch, Batches
+from vaelib.train.distributed import OneProcess, Terms
 from vaelib.train.divergence import Divergence
 from vaelib.train.history import History, Progress, Settings
 
 READ = 100  # steps after which the host waits for the device, and at the end of an epoch
 VALIDATION_BATCH = 500
-
-
-class Terms(nn.Module):
-    """x (B, D), eps (L, B, M) -> E log p(x|z) and KL, (B,) each: estimator B, thesis eq. 4.5."""
-
-    def __init__(self, model: Network, lik: Likelihood):
-        super().__init__()
-        self.model, self.lik = model, lik
-
-    def forward(self, x: Tensor, eps: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One module for both networks, which DistributedDataParallel needs."""
-        terms = elbo(self.model, self.lik, x, eps, seen)
-        return terms.log_lik, terms.kl
 
 
 class Training:
@@ -63,8 +51,8 @@ class Training:
         seed = int(torch.randint(2**62, (), generator=generator).item())
         self.noise = torch.Generator(self.device).manual_seed(seed)
         self.validation_seed = seed + 1
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, fused=True)
-        self.optimizer.grad_scale = None  # with `found_inf`, what torch.amp.GradScaler sets
+        self.eager = graph.why_eager(settings, self.device, self.ranks.size)
+        self.optimizer = graph.adam(model, settings.lr, replayed=not self.eager)
         self.order_state = generator.get_state()  # before the permutation of this epoch
         self.sums = torch.zeros(2, device=self.device)  # of log_lik and kl in this epoch
         self.rows: list[list[float]] = []  # of the history
@@ -146,7 +134,7 @@ class Training:
     @property
     def history(self) -> History:
         """The completed epochs."""
-        return History.of(self.rows, self.progress.seconds, self.products)
+        return History.of(self.rows, self.progress.seconds, self.products, self.replay.eager)
 
     def steps(self) -> Iterator[None]:
         """Take the remaining steps, one for each `next`.
@@ -182,24 +170,35 @@ class Training:
         counts = torch.tensor([size, size, self.ranks.size], device=self.device).float()
         self.divergence = Divergence(self.model.data_dim, counts, self.progress.first_loss)
         self.optimizer.found_inf = self.divergence.bad
+        self.replay = graph.Replay(self._compute, self.changing, self.eager)
 
     def _step(self, rows: Tensor) -> None:
-        settings, weight = self.settings, self._weight()
-        log_lik, kl = self.terms(*self.images.draw(rows, self.noise))
+        weight, batch = self._weight(), self.images.draw(rows, self.noise)
+        if self.settings.anneal:
+            graph.set_rate(self.optimizer, self.settings.rate(self.taken, self.per_epoch))
+        sums = self.replay(batch, weight)
+        self.divergence.note(sums, self.progress)
+        self.sums += sums[:2]
+        self.progress.beta_sum += weight
+
+    def _compute(self, batch: Batch, weight: float | Tensor) -> Tensor:
+        """What the device does without the host; sums (3,) as `Divergence.decide` wants them."""
+        log_lik, kl = self.terms(*batch)
         loss = -(log_lik - weight * kl).mean()
         sums = torch.stack([log_lik.detach().sum(), kl.detach().sum(), loss.detach()])
         sums = self.ranks.total(sums)  # so that all ranks decide alike
-        self.divergence.note(sums, self.progress)
+        self.divergence.decide(sums)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
-        if settings.anneal:
-            for group in self.optimizer.param_groups:
-                group["lr"] = settings.rate(self.taken, self.per_epoch)
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
-        self.sums += sums[:2]
-        self.progress.beta_sum += weight
+        return sums
+
+    def changing(self) -> list[Tensor]:
+        """The tensors that a step changes in place: weights, moments of Adam, whether it is bad."""
+        moments = [value for of in self.optimizer.state.values() for value in of.values()]
+        return [*self.model.state_dict().values(), *moments, self.divergence.bad]
 
     def _weight(self) -> float:
         if self.settings.beta_per_step:
