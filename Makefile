@@ -14,8 +14,8 @@ EXTRAS  := --extra book --extra dev
 # Two workers with one thread each: more threads than cores crawl. Who is idle takes over what
 # waits for the other, since the long tests stand together.
 WORKERS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
-# What looks at built pages waits for `make browser`.
-UNIT     = $(WORKERS) tests -m "not book"
+# What takes longer than ten seconds has `make slow`, what looks at built pages `make browser`.
+UNIT     = $(WORKERS) tests -m "not book and not slow"
 # The limits: 5 minutes a cell, 10 minutes a notebook. Notebooks come longest first (conftest.py)
 # and are handed out one by one, so that both workers end at about the same time.
 NBMAKE   = $(WORKERS) --dist load --maxschedchunk 1 --nbmake --nbmake-timeout 300 --timeout 600 notebooks
@@ -25,7 +25,7 @@ PAGE_SOURCES = _config.yml _toc.yml $(shell find book notebooks tools vaelib _bu
 	-type f -not -name '*.pyc' -not -path '*/.*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book execute html test unit notebooks browser lint lab pair data record bench bench-gpu gpu-build kill lock clean
+.PHONY: help env book execute html test unit slow notebooks browser lint lab pair data record bench bench-gpu gpu-build kill lock clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ test: $(READY)  ## unit tests, then every notebook by nbmake
 
 unit: $(READY)  ## the unit tests alone
 	$(UNIT)
+
+slow: $(READY)  ## the long tests: ranks that die, runs that are killed, tiny books, JupyterLab
+	$(WORKERS) tests -m "slow and not book"
 
 notebooks: $(READY)  ## every notebook by nbmake, alone
 	$(NBMAKE)

@@ -299,6 +299,7 @@ def test_training_beats_the_mean_image_on_cuda(small_digits):
     assert score > mean_image_score(train.x, test.x).mean()
 
 
+@pytest.mark.slow
 def test_coarse_noise_is_for_the_encoder_only_and_obeys_the_seed():
     """What is learned are the clean images: noise in the target would raise sigma_x."""
     pixels = to_unit(phantoms(200, size=16, lesion=None).images.pixels)

@@ -233,6 +233,7 @@ def test_the_host_reads_the_losses_every_hundred_steps_and_after_each_epoch(monk
     assert unread == [100, 100, 50, 0]
 
 
+@pytest.mark.slow
 def test_steps_of_each_preset_neither_mix_devices_nor_wait_for_one(root):
     """On a CUDA device that is not there."""
     command = [sys.executable, root / "tests" / "fake_cuda.py", *NAMES]
