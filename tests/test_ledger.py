@@ -11,31 +11,30 @@ from nbclient.exceptions import CellExecutionError
 
 from vaelib import ledger
 from vaelib.estimate import Estimate
-from vaelib.ledger import CORRECTED, FAILS, HOLDS, LedgerError, check
+from vaelib.ledger import LedgerError, check
 
 
 def claim(value=1.0, **changes):
     """A claim that holds unless the test changes it."""
-    return check("test-row", value, **{"thesis": "1.1", "says": "it is one", "low": 0, **changes})
+    options = {"claim": "It is $1$.", "statement": "claim-one", "low": 0, **changes}
+    return check("test-row", value, **options)
 
 
 @pytest.mark.parametrize(
-    ("changes", "verdict"),
+    ("changes", "agrees"),
     [
-        ({}, HOLDS),  # no thesis value: our statement is the thesis's
-        ({"high": 2, "thesis_value": 1.5}, HOLDS),  # the thesis's number lies in our interval
-        ({"high": 2, "thesis_value": 2}, HOLDS),  # ... its ends included
-        ({"high": 2, "thesis_value": 2.1}, FAILS),
-        ({"high": 2, "thesis_value": -0.1}, FAILS),
-        ({"thesis_value": (0.9, 1.1)}, HOLDS),  # our value lies in the thesis's pair
-        ({"thesis_value": (1.0, 1.0)}, HOLDS),
-        ({"thesis_value": (1.1, 2)}, FAILS),
-        ({"correction": "corrected"}, CORRECTED),
-        ({"high": 2, "thesis_value": 7, "correction": "corrected"}, CORRECTED),
+        ({}, None),  # the thesis gives no number, or the one that we claim
+        ({"high": 2, "thesis_value": 1.5}, True),  # the thesis's number lies in our interval
+        ({"high": 2, "thesis_value": 2}, True),  # ... its ends included
+        ({"high": 2, "thesis_value": 2.1}, False),
+        ({"high": 2, "thesis_value": -0.1}, False),
+        ({"thesis_value": (0.9, 1.1)}, True),  # our value lies in the thesis's pair
+        ({"thesis_value": (1.0, 1.0)}, True),
+        ({"thesis_value": (1.1, 2)}, False),
     ],
 )
-def test_verdict_judges_the_thesis(changes, verdict):
-    assert claim(**changes).verdict == verdict
+def test_a_row_agrees_with_the_statement_or_speaks_against_it(changes, agrees):
+    assert claim(**changes).agrees is agrees
 
 
 @pytest.mark.parametrize(
@@ -55,14 +54,14 @@ def test_our_own_statement_must_hold(value, bounds):
         claim(value, **bounds)
 
 
-def test_a_failure_says_what_was_expected_and_what_the_thesis_says():
-    with pytest.raises(LedgerError, match=r"measured 3 nats, expected \[0, 2\].*\(1\.1\).*is one"):
+def test_a_failure_says_what_was_allowed_and_what_was_claimed():
+    with pytest.raises(LedgerError, match=r"measured 3 nats, allowed is 0 to 2\..*It is \$1\$"):
         claim(3, high=2, unit="nats")
 
 
-def test_a_correction_does_not_excuse_our_own_failure():
+def test_what_the_thesis_says_does_not_excuse_our_own_failure():
     with pytest.raises(LedgerError):
-        claim(-1, correction="corrected")
+        claim(-1, thesis_value=-1)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +76,11 @@ def test_a_correction_does_not_excuse_our_own_failure():
         {"thesis_value": (2, 1)},
         {"thesis_value": math.nan},
         {"stderr": math.nan},
+        {"thesis_value": 1, "statement": None},
+        {"recorded": "last Tuesday"},
     ],
 )
-def test_an_invalid_interval_is_refused(bounds):
+def test_an_invalid_row_is_refused(bounds):
     with pytest.raises(ValueError, match="test-row") as problem:
         claim(**bounds)
     assert not isinstance(problem.value, LedgerError)
@@ -105,8 +106,10 @@ def test_numbers_of_other_libraries_become_plain_json():
         ({"low": 0.5}, "at least 0.5"),
         ({"low": None, "high": 2}, "at most 2"),
         ({"low": 1, "high": 1}, "exactly 1"),
-        ({"low": 0, "high": 2}, "[0, 2]"),
-        ({"value": 5 / 6, "low": 5 / 6 - 1e-9, "high": 5 / 6 + 1e-9}, "0.833333 ± 1e-09"),
+        ({"low": 0, "high": 2}, "0 to 2"),
+        ({"low": None, "high": 1e-10, "value": 0}, "at most 1e-10"),
+        ({"value": 20, "low": 15, "high": 144_443}, "15 to 144,443"),
+        ({"value": 5 / 6, "low": 5 / 6 - 1e-9, "high": 5 / 6 + 1e-9}, "0.833333 ± 1e-9"),
     ],
 )
 def test_the_interval_in_words(bounds, text):
@@ -164,24 +167,37 @@ def test_an_invalid_tolerance_is_refused(value, bounds, message):
     assert not isinstance(problem.value, LedgerError)
 
 
-def test_the_box_escapes_what_it_shows():
+def test_the_card_escapes_what_it_shows():
     text = "<script>alert('1 & 2')</script>"
-    entry = check(
-        'a"b', 1, low=0, thesis=text, says=text, correction=text, unit="<i>nats</i>"
-    )  # fmt: skip
-    box = entry._repr_mimebundle_()["text/html"]
-    assert "<script" not in box
-    assert "<i>" not in box
-    assert 'a"b' not in box
-    assert box.count("&lt;script&gt;alert(&#x27;1 &amp; 2&#x27;)&lt;/script&gt;") == 3
+    entry = check('a"b', 1, low=0, claim=text, statement=text, unit="<i>nats</i>")
+    card = entry._repr_mimebundle_()["text/html"]
+    assert "<script" not in card
+    assert "<i>" not in card
+    assert 'a"b' not in card
+    assert card.count("&lt;script&gt;alert(&#x27;1 &amp; 2&#x27;)&lt;/script&gt;") == 2
 
 
-def test_the_box_shows_claim_value_interval_and_verdict():
-    box = claim(1.5, high=2, thesis_value=7, stderr=0.1, unit="nats")._repr_mimebundle_()[
-        "text/html"
-    ]
-    for part in ("it is one", "1.5 ± 0.2 nats", "[0, 2]", "thesis 7", FAILS, "test-row"):
-        assert part in box
+def test_the_card_shows_claim_value_interval_and_what_it_is_evidence_on():
+    entry = claim(1.5, high=2, thesis_value=7, stderr=0.1, unit="nats", recorded="2026-11-25")
+    card = entry._repr_mimebundle_()["text/html"]
+    shown = (
+        "It is $1$.",
+        "1.5 ± 0.2 nats",
+        "0 to 2",
+        "the thesis: 7",
+        "claim-one",
+        "check-test-row",
+    )
+    for part in (*shown, "against", "recorded on 2026-11-25"):
+        assert part in card
+    assert "recorded" not in ledger.card(claim())
+    assert "Evidence" not in ledger.card(claim(statement=None))
+
+
+def test_small_numbers_are_set_as_powers_of_ten():
+    card = ledger.card(claim(-3.2e-11, low=None, high=1e-10))
+    assert "−3.2 · 10<sup>−11</sup>" in card
+    assert "at most 10<sup>−10</sup>" in card
 
 
 def run(*sources):
@@ -193,26 +209,28 @@ def run(*sources):
 
 
 def test_rows_are_read_back_from_an_executed_notebook():
-    call = "_ = ledger.check('{}', 1.0, low=0, thesis='1.1', says='it is <one>', thesis_value={})"
+    call = (
+        "_ = ledger.check('{}', 1.0, low=0, claim='It is <one>.', statement='one', thesis_value={})"
+    )
     notebook = run(call.format("run-a", None), call.format("run-b", (2, 3)), "1 + 1")
     nbformat.validate(notebook)
     stored = json.loads(nbformat.writes(notebook))
     rows = ledger.rows(stored, chapter="01_tiny")
-    assert [(row["id"], row["chapter"], row["verdict"]) for row in rows] == [
-        ("run-a", "01_tiny", HOLDS),
-        ("run-b", "01_tiny", FAILS),
+    assert [(row["id"], row["chapter"], row["agrees"]) for row in rows] == [
+        ("run-a", "01_tiny", None),
+        ("run-b", "01_tiny", False),
     ]
     assert rows[1]["thesis_value"] == [2, 3]
-    promised = {"id", "chapter", "thesis", "says", "value", "low", "high", "thesis_value"}
-    assert promised | {"verdict"} <= rows[0].keys()
+    promised = {"id", "chapter", "claim", "statement", "value", "low", "high", "thesis_value"}
+    assert promised | {"recorded"} <= rows[0].keys()
     shown = stored["cells"][1]["outputs"][0]["data"]
-    assert "it is &lt;one&gt;" in "".join(shown["text/html"])
+    assert "It is &lt;one&gt;." in "".join(shown["text/html"])
     assert "run-a" in "".join(shown["text/plain"])
 
 
 def test_a_failing_check_fails_the_run():
     with pytest.raises(CellExecutionError, match=r"LedgerError.*run-c"):
-        run("ledger.check('run-c', 1.0, low=2, thesis='1.1', says='it is two')")
+        run("ledger.check('run-c', 1.0, low=2, claim='It is two.')")
 
 
 def test_a_notebook_without_rows_has_none():

@@ -20,7 +20,7 @@ Some prose.
 ```{{code-cell}} ipython3
 {imports}
 answer = 40 + 2
-_ = ledger.check("{word}-answer", answer, low=42, high=42, thesis="1.1", says="it is 42")
+_ = ledger.check("{word}-answer", answer, low=42, high=42, claim="It is $42$.")
 ```
 
 ## A section

@@ -17,6 +17,7 @@ from pathlib import Path
 import chapters
 import jupytext
 import myst
+import statements
 from nbformat import NotebookNode
 
 
@@ -57,6 +58,7 @@ def of_book() -> Labels:
     labels = Labels()
     for path in sorted(chapters.NOTEBOOKS.glob("*.md")):
         read_chapter(labels, path.stem, source(path))
+        _note_references(labels, statements.table(path.stem))
     for path in sorted((chapters.ROOT / "book").glob("*.md")):
         _read_text(labels, f"book/{path.stem}", path.read_text(), "", Counter())
     return labels

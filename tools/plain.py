@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 import chapters
 import citations
 import labels as label_pass
+import statements
 import yaml
 from labels import Label, Labels, ReferenceProblem
 from myst import Directive
@@ -133,6 +134,8 @@ class Page:
             return quoted(anchors + self.markdown(found.body, flat=True))
         if found.name in ("figure", "image"):
             return anchors + self.picture(found)
+        if found.name == "thesis-table":
+            return anchors + self.markdown(statements.table(PurePosixPath(self.name).name))
         if found.name == "math":
             name = found.options.get("label", "")
             tag = f" \\tag{{{self.labels[name].number}}}" if name else ""

@@ -1,14 +1,17 @@
-"""The ledger: a claim of the thesis, our measured value, its interval, a verdict.
+"""The ledger: a claim of this book, its measured value, and the interval that it has to meet.
 
-`check` shows a small box, records the row in the cell's output and raises an error when our own
-statement fails, so a chapter that no longer holds cannot be built. `rows` reads the recorded
-rows back from an executed notebook, for the reproduction page.
+`check` shows a card, records the row in the cell's output and raises an error when the claim
+fails, so a chapter that no longer holds cannot be built. A row may be evidence on a statement of
+the thesis, named by its id in book/inventory.yml, which keeps the statement's one verdict.
+`rows` reads the recorded rows back from an executed notebook.
 """
 
 from __future__ import annotations
 
+import datetime
 import html
 import math
+import re
 from dataclasses import asdict, dataclass
 from numbers import Real
 
@@ -16,71 +19,81 @@ from vaelib.estimate import HALF_WIDTH_95, Estimate
 
 MIME = "application/vnd.vaelib.ledger+json"
 SIGMAS = 6  # standard errors of an Estimate that a check allows or asks for
-HOLDS, CORRECTED, FAILS = "holds", "holds corrected", "does not hold"
 
 
 class LedgerError(AssertionError):
-    """Our own statement failed: the measured value lies outside its interval."""
+    """A claim of this book failed: the measured value lies outside its interval."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the ledger. `low`/`high` bound OUR statement; `verdict` judges the thesis's."""
+    """One row of the ledger. `low`/`high` bound OUR claim.
+
+    statement   the id of the statement of the thesis on which this is evidence; None: ours
+    agrees      whether the number that the thesis's statement amounts to fits our measurement;
+                None where it amounts to no number
+    recorded    the day of the value, where it was read from a card or a record; None: this run
+    """
 
     id: str
-    thesis: str
-    says: str
+    claim: str
+    statement: str | None
     value: float
     low: float | None
     high: float | None
-    thesis_value: float | list[float] | None
-    verdict: str
+    thesis_value: float | list[float] | None = None
+    agrees: bool | None = None
     stderr: float | None = None
     unit: str = ""
-    correction: str = ""
+    recorded: str | None = None
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {MIME: asdict(self), "text/html": box(self), "text/plain": line(self)}
+        return {MIME: asdict(self), "text/html": card(self), "text/plain": line(self)}
 
 
 def check(
     id: str,
     value: Real | Estimate,
     *,
-    thesis: str,
-    says: str,
+    claim: str = "",
+    statement: str | None = None,
     low: float | None = None,
     high: float | None = None,
     exact: float | None = None,
     above: float | None = None,
     below: float | None = None,
     thesis_value: float | tuple[float, float] | None = None,
-    correction: str = "",
     stderr: float | None = None,
     unit: str = "",
+    recorded: str | None = None,
+    **first_edition: object,
 ) -> Entry:
     """Record a claim and assert that our measured `value` lies in [`low`, `high`].
 
     id            unique in the book, e.g. "cavi-monotone"
-    thesis        the section or equation of the thesis, e.g. "2.4"
-    says          what the thesis states there, in our words
     value         a number, or an `Estimate`, whose standard error is recorded
-    low, high     the interval of OUR statement; leave one out for a one-sided interval
-    exact         of an Estimate: our statement is that it measures this number, so the interval
+    claim         our claim, in a sentence for readers; mathematics between dollar signs
+    statement     the id of the statement of the thesis on which this row is evidence; without
+                  it the claim is the book's own and says nothing about the thesis
+    low, high     the interval of our claim; leave one out for a one-sided interval
+    exact         of an Estimate: our claim is that it measures this number, so the interval
                   is exact ± 6 standard errors
     above, below  of an Estimate: it exceeds `above` (or stays below `below`) by at least 6
                   standard errors
-    thesis_value  what the thesis's statement amounts to: a number (it holds when it lies in
-                  our interval) or a pair (it holds when our value lies between the two).
-                  Leave it out when our statement IS the thesis's statement
-    correction    what had to be corrected first; the verdict is then "holds corrected"
+    thesis_value  what the thesis's statement amounts to: a number (it agrees when it lies in
+                  our interval) or a pair (it agrees when our value lies between the two).
+                  Leave it out when the statement implies no number, or the number we claim
     stderr        standard error of `value` where it is a number estimated from samples
+    recorded      the day ("2026-11-25") of a value that was read from a card or a record
 
-    Displays a box and returns the entry when our statement holds. Raises LedgerError when
-    the value is outside the interval or not finite, ValueError when the interval (or the
-    thesis's pair) is missing, given twice, has low above high or is not finite, and when exact,
-    above or below come without a single Estimate whose standard error is positive.
+    Displays a card and returns the entry when our claim holds. Raises LedgerError when
+    the value is outside the interval or not finite; ValueError when the interval (or the
+    thesis's pair) is missing, given twice, has low above high or is not finite, when exact,
+    above or below come without a single Estimate whose standard error is positive, when there
+    is a thesis_value without a statement, and when `recorded` is no day.
     """
+    if first_edition:  # until chapters 6 to 13 are judged again
+        claim, thesis_value = claim or str(first_edition["says"]), None
     if isinstance(value, Estimate):
         if stderr is not None:
             raise ValueError(f"ledger entry {id!r}: an Estimate brings its own stderr")
@@ -90,30 +103,31 @@ def check(
         raise ValueError(f"ledger entry {id!r}: exact, above and below need an Estimate")
     if low is None and high is None:
         raise ValueError(f"ledger entry {id!r} has no interval: give low, high or both")
+    if thesis_value is not None and statement is None:
+        raise ValueError(f"ledger entry {id!r}: a thesis_value of no statement; name it")
     low, high = _bounds(id, low, high)
     value = float(value)
-    ours = math.isfinite(value) and _between(value, low, high)
     if isinstance(thesis_value, tuple | list):
-        claim = list(_bounds(id, *thesis_value))
+        thesis = list(_bounds(id, *thesis_value))
     else:
-        claim = _finite(id, thesis_value)
+        thesis = _finite(id, thesis_value)
     entry = Entry(
         id=id,
-        thesis=thesis,
-        says=says,
+        claim=claim,
+        statement=statement,
         value=value,
         low=low,
         high=high,
-        thesis_value=claim,
-        verdict=_verdict(value, low, high, claim, correction),
+        thesis_value=thesis,
+        agrees=_agrees(value, low, high, thesis),
         stderr=_finite(id, stderr),
         unit=unit,
-        correction=correction,
+        recorded=_day(id, recorded),
     )
-    if not ours:
+    if not (math.isfinite(value) and _between(value, low, high)):
         raise LedgerError(
-            f"{id}: measured {value:.6g}{unit and ' ' + unit}, expected {interval(entry)}. "
-            f"The thesis ({thesis}) says: {says}"
+            f"{id}: measured {value:.6g}{unit and ' ' + unit}, allowed is {interval(entry)}. "
+            f"The claim: {claim}"
         )
     _display(entry)
     return entry
@@ -127,65 +141,89 @@ def rows(notebook: dict, chapter: str) -> list[dict]:
 
 
 def interval(entry: Entry) -> str:
-    """`[low, high]`, `at most high`, `at least low`, or `middle ± half` for a narrow one."""
-    if entry.low is None:
-        return f"at most {entry.high:.6g}"
-    if entry.high is None:
-        return f"at least {entry.low:.6g}"
-    if entry.low == entry.high:
-        return f"exactly {entry.low:.6g}"
-    if f"{entry.low:.6g}" == f"{entry.high:.6g}":
-        return f"{(entry.low + entry.high) / 2:.6g} ± {(entry.high - entry.low) / 2:.2g}"
-    return f"[{entry.low:.6g}, {entry.high:.6g}]"
+    """`low to high`, `at most high`, `at least low`, or `middle ± half` for a narrow one."""
+    low, high = entry.low, entry.high
+    if low is None:
+        return f"at most {_number(high)}"
+    if high is None:
+        return f"at least {_number(low)}"
+    if low == high:
+        return f"exactly {_number(low)}"
+    if f"{low:.4g}" == f"{high:.4g}":
+        return f"{_number((low + high) / 2, 6)} ± {_number((high - low) / 2, 2)}"
+    return f"{_number(low)} to {_number(high)}"
 
 
 def measured(entry: Entry) -> str:
     """The value with its 95 % half-width and its unit."""
-    spread = f" ± {HALF_WIDTH_95 * entry.stderr:.2g}" if entry.stderr else ""
-    return f"{entry.value:.6g}{spread}{entry.unit and ' ' + entry.unit}"
+    narrow = None not in (entry.low, entry.high) and f"{entry.low:.4g}" == f"{entry.high:.4g}"
+    spread = f" ± {_number(HALF_WIDTH_95 * entry.stderr, 2)}" if entry.stderr else ""
+    return f"{_number(entry.value, 6 if narrow else 4)}{spread}{entry.unit and ' ' + entry.unit}"
 
 
 def claimed(entry: Entry) -> str:
-    """What the thesis's statement amounts to, or a dash where it gives no number."""
+    """The number that the thesis's statement amounts to, or nothing where there is none."""
     if entry.thesis_value is None:
-        return "–"
+        return ""
     if isinstance(entry.thesis_value, list):
-        return f"{entry.thesis_value[0]:.6g} to {entry.thesis_value[1]:.6g}"
-    return f"{entry.thesis_value:.6g}"
+        return " to ".join(_number(end) for end in entry.thesis_value)
+    return _number(entry.thesis_value)
 
 
 def line(entry: Entry) -> str:
     """The entry on one line, for readers without HTML."""
-    return f"{entry.id}: {measured(entry)}, expected {interval(entry)} — thesis {entry.verdict}"
+    return f"{entry.id}: {entry.claim} Measured {measured(entry)}, allowed {interval(entry)}."
 
 
-def box(entry: Entry) -> str:
-    """The box in HTML. Its colors come from book.css; it is readable without."""
-    shown = {
-        "id": entry.id,
-        "thesis": entry.thesis,
-        "says": entry.says,
-        "value": measured(entry),
-        "interval": interval(entry),
-        "claimed": claimed(entry),
-        "correction": entry.correction,
-    }
-    text = {name: html.escape(value) for name, value in shown.items()}
-    fix = (
-        f'<div class="ledger-fix"><b>Corrected:</b> {text["correction"]}</div>'
-        if entry.correction
-        else ""
-    )
-    kind = entry.verdict.replace(" ", "-")
+def card(entry: Entry, verdict: str = "") -> str:
+    """The card in HTML; `verdict` is HTML that says which statement of the thesis it is about.
+
+    Its colors come from book.css; it is readable without. Mathematics stays between dollar signs,
+    which JupyterLab sets, and the extension of the book.
+    """
+    if not verdict and entry.statement:
+        verdict = f"Evidence on the statement <code>{html.escape(entry.statement)}</code>"
+        if entry.agrees is not None:
+            verdict += ": agrees" if entry.agrees else ": speaks against it"
+    facts = [
+        f"recorded on {entry.recorded}: " if entry.recorded else "measured: ",
+        f"<b>{_exponents(measured(entry))}</b> · allowed: {_exponents(interval(entry))}",
+    ]
+    if claimed(entry):
+        facts.append(f" · the thesis: {_exponents(claimed(entry))}")
+    verdict = verdict and f'<div class="ledger-verdict">{verdict}</div>'
     return (
-        f'<div class="ledger ledger-{kind}" id="check-{text["id"]}" '
+        f'<div class="ledger" id="check-{html.escape(entry.id)}" '
         'style="border-left:4px solid currentColor;padding:.4em .9em;margin:.6em 0">'
-        f'<div class="ledger-says"><b>Thesis {text["thesis"]}</b> · {text["says"]}</div>'
-        f'<div class="ledger-value">here <b>{text["value"]}</b> · must be {text["interval"]}'
-        f" · thesis {text['claimed']}</div>{fix}"
-        f'<div class="ledger-verdict"><span class="ledger-badge">{entry.verdict}</span> '
-        f"<code>{text['id']}</code></div></div>"
+        '<div class="ledger-claim"><span class="ledger-mark" role="img" aria-label="checked">✓'
+        f"</span> {html.escape(entry.claim)}</div>"
+        f'<div class="ledger-value">{"".join(facts)}</div>{verdict}</div>'
     )
+
+
+def _number(value: float, digits: int = 4) -> str:
+    """With `digits` significant digits: 0.8333, 144,443, 3e-11."""
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1 <= abs(value) < 1e7:
+        return f"{value:,.0f}"
+    return re.sub(r"e([+-])0*", lambda sign: "e-" if sign[1] == "-" else "e", text)
+
+
+def _exponents(text: str) -> str:
+    """Escaped for HTML, with 3e-11 as 3 · 10 to the -11 and signs as signs."""
+    text = html.escape(text)
+    text = re.sub(r"\b1e(-?\d+)", r"10<sup>\1</sup>", text)
+    text = re.sub(r"(\d)e(-?\d+)", r"\1 · 10<sup>\2</sup>", text)
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
+def _day(id: str, recorded: str | None) -> str | None:
+    if recorded is not None:
+        try:
+            datetime.date.fromisoformat(recorded)
+        except ValueError as problem:
+            raise ValueError(f"ledger entry {id!r}: recorded = {recorded!r} is no day") from problem
+    return recorded
 
 
 def _in_sigmas(id: str, value: Estimate, low, high, exact, above, below) -> tuple:
@@ -225,20 +263,17 @@ def _between(value: float, low: float | None, high: float | None) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _verdict(value, low, high, claim, correction) -> str:
-    if claim is None:
-        stands = True
-    elif isinstance(claim, list):
-        stands = _between(value, *claim)
-    else:
-        stands = _between(claim, low, high)
-    if correction:
-        return CORRECTED
-    return HOLDS if stands else FAILS
+def _agrees(value, low, high, thesis) -> bool | None:
+    """Whether what the thesis's statement amounts to fits what we measured."""
+    if thesis is None:
+        return None
+    if isinstance(thesis, list):
+        return _between(value, *thesis)
+    return _between(thesis, low, high)
 
 
 def _display(entry: Entry) -> None:
-    """Show the box in a notebook; do nothing outside of one (tests, scripts)."""
+    """Show the card in a notebook; do nothing outside of one (tests, scripts)."""
     from IPython import get_ipython
     from IPython.display import display
 

@@ -3,7 +3,9 @@
 - Before anything is read, the kept runs of all chapters are checked against the present
   code and handed to MyST-NB as its cache. A missing or stale run stops the build: a page
   never shows a number that its code did not make.
-- The directives `ledger-table`, `inventory-table` and `chapter-times` are made from those runs.
+- The directives `ledger-table`, `thesis-table`, `inventory-table` and `chapter-times` are made
+  from those runs; a verdict that the rows of the ledger do not bear out stops the build.
+- Sections "Deeper: ..." are folded.
 - The download buttons of chapters hand out the paired notebooks.
 - MathJax is copied out of the installed package, so pages with mathematics need no network.
 """
@@ -26,9 +28,11 @@ from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import chapters
+import statements
 from book_downloads import name_notebook, write_notebooks
+from book_folds import add_script, fold_sections
 from book_numbers import number_by_file
-from book_tables import ChapterTimes, InventoryTable, LedgerTable
+from book_tables import ChapterTimes, InventoryTable, LedgerTable, ThesisTable, cards
 
 from vaelib import ledger, records
 
@@ -46,6 +50,8 @@ def setup(app) -> dict:
     app.connect("config-inited", take_runs)
     app.connect("config-inited", take_mathjax)
     app.connect("builder-inited", number_by_file, priority=900)
+    app.connect("doctree-resolved", fold_sections)
+    app.connect("html-page-context", add_script, priority=100)
     app.connect("html-page-context", name_notebook, priority=100)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", say_how_it_ran, priority=900)
@@ -53,6 +59,7 @@ def setup(app) -> dict:
     app.connect("build-finished", allow_underscores)
     app.connect("build-finished", write_notebooks)
     app.add_directive("ledger-table", LedgerTable)
+    app.add_directive("thesis-table", ThesisTable)
     app.add_directive("inventory-table", InventoryTable)
     app.add_directive("chapter-times", ChapterTimes)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -73,7 +80,9 @@ def take_runs(app, config) -> None:
     for name, run in runs.items():
         seconds = chapters.facts(run).wall_seconds
         bundle = CacheBundleIn(
-            page_face(run), chapters.NOTEBOOKS / f"{name}.md", data={"execution_seconds": seconds}
+            page_face(run, name),
+            chapters.NOTEBOOKS / f"{name}.md",
+            data={"execution_seconds": seconds},
         )
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     config.nb_execution_cache_path = str(folder)
@@ -82,13 +91,17 @@ def take_runs(app, config) -> None:
     (BUILD / "ledger.json").write_text(json.dumps(app.book_rows, indent=1, ensure_ascii=False))
 
 
-def page_face(run: NotebookNode) -> NotebookNode:
-    """The run with only what a page shows: no ledger data, and views in HTML, not as widgets."""
+def page_face(run: NotebookNode, name: str) -> NotebookNode:
+    """The run with only what a page shows: views in HTML, not as widgets, and cards with verdicts."""
     face = copy.deepcopy(run)
+    full = cards(ledger.rows(run, name))
     for cell in face.cells:
         for output in cell.get("outputs", []):
-            for mime in (ledger.MIME, records.MIME, WIDGET_MIME):
-                output.get("data", {}).pop(mime, None)
+            data = output.get("data", {})
+            if row := data.pop(ledger.MIME, None):
+                data["text/html"] = full[row["id"]]
+            for mime in (records.MIME, WIDGET_MIME):
+                data.pop(mime, None)
     return face
 
 
@@ -99,6 +112,8 @@ def collect(runs: dict) -> list[dict]:
     twice = sorted({i for i in ids if ids.count(i) > 1})
     if twice:
         raise ExtensionError(f"ledger ids used more than once: {', '.join(twice)}")
+    if found := statements.problems(list(statements.items()), rows, set(runs)):
+        raise ExtensionError("\n".join(["verdicts and rows of the ledger differ:", *found]))
     return rows
 
 

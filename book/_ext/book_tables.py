@@ -1,43 +1,67 @@
-"""The tables that this book makes of its own runs: ledger, inventory, times."""
+"""What this book shows of its own runs: cards and tables of the ledger, inventory, times."""
 
 from __future__ import annotations
 
 import html
+import re
 
 import chapters
-import yaml
+import statements
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from vaelib import ledger
 
-VERDICTS = (ledger.HOLDS, ledger.CORRECTED, ledger.FAILS)
-LEDGER_HEAD = ("The thesis says", "Measured", "Must be", "Thesis", "Verdict")
+OURS = "ours"
+LEDGER_HEAD = ("Statement or claim", "Measured", "Allowed", "The thesis", "Verdict")
+BADGE = '<span class="ledger-badge ledger-{kind}">{}</span>'
 
 
 class LedgerTable(SphinxDirective):
-    """All rows of this build's ledger, by chapter, with the count of each verdict."""
+    """All statements of the thesis with their verdicts, each over its evidence, then our claims."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(statements.INVENTORY))
         rows = self.env.app.book_rows
+        verdicts = [item["verdict"] for item in statements.judged()]
         counts = " · ".join(
-            f"{badge(v)} <b>{sum(row['verdict'] == v for row in rows)}</b>" for v in VERDICTS
+            f"{badge(verdict)} <b>{verdicts.count(verdict)}</b>" for verdict in statements.VERDICTS
         )
-        parts = [f'<p class="ledger-counts">{len(rows)} checks: {counts}</p>']
+        parts = [
+            f'<p class="ledger-counts">{len(verdicts)} statements of the thesis: {counts}. '
+            f"{len(rows)} checks.</p>"
+        ]
         for name in self.env.app.book_runs:
-            body = "".join(ledger_row(row) for row in rows if row["chapter"] == name)
+            here = [row for row in rows if row["chapter"] == name]
+            body = "".join(
+                statement_row(item) + "".join(map(ledger_row, evidence(item, here)))
+                for item in statements.judged(name)
+            )
+            body += "".join(ledger_row(row) for row in here if row["statement"] is None)
             if body:
                 parts.append(f"<h3>{chapter_link(name)}</h3>" + table(LEDGER_HEAD, body))
         return [nodes.raw("", "\n".join(parts), format="html")]
+
+
+class ThesisTable(SphinxDirective):
+    """What the thesis says and what this chapter finds, from book/inventory.yml."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(statements.INVENTORY))
+        name = self.env.docname.rpartition("/")[2]
+        box = nodes.container(classes=["thesis-table"])
+        lines = statements.table(name, BADGE).splitlines()
+        self.state.nested_parse(StringList(lines, str(statements.INVENTORY)), 0, box)
+        return [box]
 
 
 class InventoryTable(SphinxDirective):
     """book/inventory.yml: what of the thesis is treated where."""
 
     def run(self) -> list[nodes.Node]:
-        path = chapters.ROOT / "book" / "inventory.yml"
-        self.env.note_dependency(str(path))
-        items = yaml.safe_load(path.read_text())
+        self.env.note_dependency(str(statements.INVENTORY))
+        items = statements.items()
         here = set(self.env.app.book_runs)
         done = sum(item["chapter"] in here for item in items)
         body = "".join(inventory_row(item, item["chapter"] in here) for item in items)
@@ -66,7 +90,47 @@ class ChapterTimes(SphinxDirective):
 
 
 def badge(verdict: str) -> str:
-    return f'<span class="ledger-badge ledger-{verdict.replace(" ", "-")}">{verdict}</span>'
+    return BADGE.format(verdict, kind=verdict.replace(" ", "-"))
+
+
+def cards(rows: list[dict]) -> dict[str, str]:
+    """The card of each row of a chapter as its page shows it, by id.
+
+    The first row on a statement of the thesis says what that is and what the verdict is; those
+    that follow refer to it.
+    """
+    known = {item["id"]: item for item in statements.judged()}
+    first: dict[str, str] = {}
+    shown = {}
+    for row in rows:
+        item = known.get(row["statement"])
+        if item is None:
+            verdict = ""
+        elif item["id"] not in first:
+            first[item["id"]] = row["id"]
+            verdict = (
+                f"{badge(item['verdict'])} <b>The thesis</b> "
+                f"({html.escape(statements.place(item))}): {html.escape(item['words'])}"
+            )
+        else:
+            link = f'<a href="#check-{html.escape(first[item["id"]])}">the statement above</a>'
+            verdict = f"More evidence on {link}: {badge(item['verdict'])}"
+        shown[row["id"]] = with_mathematics(ledger.card(entry(row), verdict))
+    return shown
+
+
+def with_mathematics(markup: str) -> str:
+    """HTML in which what stands between dollar signs is marked as a formula."""
+    formula = r'<span class="math notranslate nohighlight">\\(\1\\)</span>'
+    return re.sub(r"\$([^$]+)\$", formula, markup)
+
+
+def entry(row: dict) -> ledger.Entry:
+    return ledger.Entry(**{key: value for key, value in row.items() if key != "chapter"})
+
+
+def evidence(item: dict, rows: list[dict]) -> list[dict]:
+    return [row for row in rows if row["statement"] == item["id"]]
 
 
 def chapter_link(name: str, anchor: str = "", text: str = "") -> str:
@@ -88,21 +152,25 @@ def table_row(cells: tuple[str, ...]) -> str:
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
+def statement_row(item: dict) -> str:
+    """A statement of the thesis, with its verdict."""
+    words = with_mathematics(html.escape(item["words"]))
+    where = chapter_link(item["chapter"], html_id(item["anchor"]), statements.place(item))
+    cell = f'<td colspan="4"><b>{where}</b> {words}</td>'
+    return f'<tr class="ledger-statement">{cell}<td>{badge(item["verdict"])}</td></tr>'
+
+
 def ledger_row(row: dict) -> str:
-    """One row; its id links to the box in the chapter."""
-    fields = {key: value for key, value in row.items() if key != "chapter"}
-    entry = ledger.Entry(**fields)
-    fix = (
-        f"<br><small>Corrected: {html.escape(entry.correction)}</small>" if entry.correction else ""
-    )
-    link = chapter_link(row["chapter"], f"check-{entry.id}", entry.id)
+    """One row; its id links to the card in the chapter."""
+    its = entry(row)
+    link = chapter_link(row["chapter"], f"check-{its.id}", its.id)
+    recorded = f"<br><small>recorded on {its.recorded}</small>" if its.recorded else ""
     cells = (
-        f"<b>{html.escape(entry.thesis)}</b> {html.escape(entry.says)}{fix}"
-        f"<br><small>{link}</small>",
-        html.escape(ledger.measured(entry)),
-        html.escape(ledger.interval(entry)),
-        html.escape(ledger.claimed(entry)),
-        badge(entry.verdict),
+        f"{with_mathematics(html.escape(its.claim))}<br><small>{link}</small>",
+        html.escape(ledger.measured(its)) + recorded,
+        html.escape(ledger.interval(its)),
+        html.escape(ledger.claimed(its) or "–"),
+        "" if its.statement else badge(OURS),
     )
     return table_row(cells)
 

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import pytest
+import statements
 import yaml
 from tree import ROOT
 
@@ -26,7 +27,8 @@ CHAPTERS = [
 ]
 KINDS = {"definition", "theorem", "equation", "result", "figure", "listing", "claim"}
 STATUSES = {"right", "slip", "wrong", "open"}
-FIELDS = {"id", "kind", "thesis", "words", "chapter", "anchor", "status"}
+FIELDS = {"id", "kind", "thesis", "words", "chapter", "anchor"}
+TABLE_ROWS = 8  # of "What the thesis says and what we find", at most
 CLASSES = {"notation", "mathematics", "code", "claim"}
 
 
@@ -58,11 +60,28 @@ def entries() -> list[tuple[str, str, str]]:
 
 def test_every_item_is_complete():
     for item in ITEMS:
-        assert set(item) - {"errata"} == FIELDS, f"{item['id']}: fields {sorted(item)}"
+        judged = {"verdict", "paragraph"} if "verdict" in item else {"status"}
+        optional = {"errata", "finding"} if "verdict" in item else {"errata"}
+        assert set(item) - optional == FIELDS | judged, f"{item['id']}: fields {sorted(item)}"
         assert item["kind"] in KINDS, f"{item['id']}: kind {item['kind']}"
-        assert item["status"] in STATUSES, f"{item['id']}: status {item['status']}"
+        assert item.get("status", "right") in STATUSES, f"{item['id']}: status {item['status']}"
         assert item["chapter"] in CHAPTERS, f"{item['id']}: chapter {item['chapter']}"
         assert isinstance(item["thesis"], str), f"{item['id']}: put {item['thesis']} in quotes"
+
+
+def test_every_verdict_is_one_of_four_and_explained_where_it_is_not_plainly_holds():
+    problems = []
+    for item in statements.judged():
+        if item["verdict"] not in statements.VERDICTS:
+            problems.append(f"{item['id']}: verdict {item['verdict']!r}")
+        if not isinstance(item["paragraph"], int):
+            problems.append(f"{item['id']}: paragraph {item['paragraph']!r} is no number")
+        if "finding" not in item and item["verdict"] != statements.HOLDS:
+            problems.append(f"{item['id']} {item['verdict']}: say in a finding what we find")
+    for name in CHAPTERS:
+        if (rows := sum("finding" in item for item in statements.judged(name))) > TABLE_ROWS:
+            problems.append(f"{name}: {rows} findings, at most {TABLE_ROWS} fit into its table")
+    assert not problems, "\n" + "\n".join(problems)
 
 
 def test_ids_are_unique():

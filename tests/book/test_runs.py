@@ -184,7 +184,7 @@ def test_an_id_used_twice_stops_the_build(monkeypatch):
     monkeypatch.syspath_prepend(str(chapters.ROOT / "book" / "_ext"))
     from book_ext import collect
 
-    row = {"id": "one-answer", "verdict": "holds"}
+    row = {"id": "one-answer", "statement": None}
     output = {"output_type": "display_data", "data": {ledger.MIME: row}, "metadata": {}}
     run = {"cells": [{"cell_type": "code", "outputs": [output]}]}
     assert [row["chapter"] for row in collect({"01_one": run})] == ["01_one"]
