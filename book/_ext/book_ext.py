@@ -92,7 +92,7 @@ def take_runs(app, config) -> None:
 
 
 def page_face(run: NotebookNode, name: str) -> NotebookNode:
-    """The run with only what a page shows: views in HTML, not as widgets, and cards with verdicts."""
+    """The run with only what a page shows: views in HTML, not widgets, and cards with verdicts."""
     face = copy.deepcopy(run)
     full = cards(ledger.rows(run, name))
     for cell in face.cells:
