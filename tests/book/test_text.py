@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from new_page import LAST_SECTIONS, MOVED, N_EXERCISES
 from tree import FRONT_MATTER, ROOT, tracked
 
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.md"))
@@ -120,8 +121,52 @@ def test_front_matter(path):
 
 @each_chapter
 def test_anatomy(path):
-    """Every chapter has the same sections in the same order."""
-    assert [title for _, title in headings(path.read_text(), level=2)] == ANATOMY, path.name
+    """A chapter of the first edition has twelve sections; a new page ends in the same three."""
+    found = [title for _, title in headings(path.read_text(), level=2)]
+    if path.stem in MOVED:
+        assert tuple(found[-len(LAST_SECTIONS) :]) == LAST_SECTIONS, path.name
+        assert not set(found) & (set(ANATOMY) - set(LAST_SECTIONS)), "say what is found there"
+    else:
+        assert found == ANATOMY, path.name
+
+
+each_moved = pytest.mark.parametrize(
+    "path", [p for p in CHAPTERS if p.stem in MOVED], ids=lambda p: p.stem
+)
+
+
+@each_moved
+def test_a_new_page_has_a_card_six_exercises_and_its_table(path):
+    text = path.read_text()
+    card = re.search(
+        r"^:::\{admonition\} In short\n:class: in-short\n(.+?)^:::$", text, re.M | re.S
+    )
+    assert card, "no card In short"
+    sentences = re.findall(r"[.!?](?=\s|$)", card[1])
+    assert len(sentences) <= 4, f"the card has {len(sentences)} sentences, at most 4"
+    assert len(re.findall(r"\]\(#|\{(?:ref|numref|prf:ref|eq)\}", card[1])) >= 3, (
+        "link each sentence to its place"
+    )
+    assert text.count("```{thesis-table}") == 1
+    exercises = re.findall(r"^:::\{admonition\} Exercise (\d) \(([^)]*)\)$", text, re.M)
+    assert [int(number) for number, _ in exercises] == list(range(1, N_EXERCISES + 1))
+    kinds = [kind for _, kind in exercises]
+    assert sum("by hand" in k for k in kinds) == 2, kinds
+    assert sum("code" in k for k in kinds) == 2, kinds
+    assert sum("proof" in k for k in kinds) == 1, kinds
+    assert sum("open" in k for k in kinds) == 1, kinds
+
+
+@each_moved
+def test_checks_of_a_new_page_stand_in_cells_of_their_own(path):
+    problems = []
+    for cell in cells(path.read_text()):
+        if any("ledger.check(" in line for line in cell.code):
+            if not {"hide-input", "hide-cell"} & set(cell.metadata.get("tags", [])):
+                problems.append(where(path, cell.line, "a check stands open: tag it hide-input"))
+            if any("plt.show()" in line for line in cell.code):
+                problems.append(where(path, cell.line, "a check and a figure in one cell"))
+    check(problems)
 
 
 def headings(text: str, level: int) -> list[tuple[int, str]]:
