@@ -1,8 +1,9 @@
 """The statements of the thesis in book/inventory.yml: which verdict each has, and on what evidence.
 
 An item that is judged has a `verdict`, the `paragraph` of the section in which the thesis makes
-the statement, and, where a chapter shows it in its table, a `finding`. The evidence are the rows
-of the ledger that name the item. A verdict is a reader's judgment; the rows have to bear it out.
+the statement, and, where a chapter shows it in its table, a `finding`. A slip of the pen has
+`weight: slip` and stays out of that table. The evidence are the rows of the ledger that name the
+item. A verdict is a reader's judgment; the rows have to bear it out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def items() -> tuple[dict, ...]:
 def judged(chapter: str | None = None) -> list[dict]:
     """The statements that have a verdict, of one chapter or of all."""
     return [i for i in items() if "verdict" in i and chapter in (None, i["chapter"])]
+
+
+def in_table(chapter: str) -> list[dict]:
+    """The statements that a chapter's table shows."""
+    return [i for i in judged(chapter) if "finding" in i and i.get("weight") != "slip"]
 
 
 def problems(those: list[dict], rows: list[dict], present: set[str]) -> list[str]:
@@ -68,11 +74,10 @@ def table(chapter: str, badge: str = "**{}**") -> str:
     `badge` is the form of a verdict, with a place for its words.
     """
     lines = ["| The thesis | What we find | Verdict |", "| --- | --- | --- |"]
-    for item in judged(chapter):
-        if "finding" in item:
-            words = f"{item['words']} ([{place(item)}](#{item['anchor']}))"
-            verdict = badge.format(item["verdict"], kind=item["verdict"].replace(" ", "-"))
-            lines.append(f"| {_cell(words)} | {_cell(item['finding'])} | {verdict} |")
+    for item in in_table(chapter):
+        words = f"{item['words']} ([{place(item)}](#{item['anchor']}))"
+        verdict = badge.format(item["verdict"], kind=item["verdict"].replace(" ", "-"))
+        lines.append(f"| {_cell(words)} | {_cell(item['finding'])} | {verdict} |")
     return "\n".join(lines)
 
 

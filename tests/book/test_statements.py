@@ -65,7 +65,8 @@ def test_the_table_says_statement_place_finding_and_verdict(monkeypatch):
     found = {**ONE, "finding": "it is 41", "verdict": "does not hold"}
     other = {**ONE, "id": "other", "chapter": "02_two", "finding": "elsewhere"}
     theorem = {**ONE, "thesis": "Theorem 1.1", "finding": "so it is"}
-    monkeypatch.setattr(statements, "items", lambda: (found, ONE, other, theorem))
+    slip = {**found, "id": "slip", "weight": "slip"}
+    monkeypatch.setattr(statements, "items", lambda: (found, ONE, other, slip, theorem))
     first, second = statements.table("01_one").splitlines()[2:]
     assert first == (
         r"| The answer $p(x\mid z)$ is 42 ([1.1, paragraph 3](#one-answer)) "
