@@ -65,7 +65,9 @@ def problems(those: list[dict], rows: list[dict], present: set[str]) -> list[str
 def place(item: dict) -> str:
     """Where in the thesis: its number, and the paragraph where that names a section only."""
     number = item["thesis"]
-    return number if re.match(r"[A-Z]", number) else f"{number}, paragraph {item['paragraph']}"
+    if re.match(r"[A-Z][a-z]", number):  # a theorem, an equation, a figure
+        return number
+    return f"Section {number}, paragraph {item['paragraph']}"
 
 
 def table(chapter: str, badge: str = "**{}**") -> str:

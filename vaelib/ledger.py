@@ -187,10 +187,10 @@ def card(entry: Entry, verdict: str = "") -> str:
             verdict += ": agrees" if entry.agrees else ": speaks against it"
     facts = [
         f"recorded on {entry.recorded}: " if entry.recorded else "measured: ",
-        f"<b>{_exponents(measured(entry))}</b> · allowed: {_exponents(interval(entry))}",
+        f"<b>{in_html(measured(entry))}</b> · allowed: {in_html(interval(entry))}",
     ]
     if claimed(entry):
-        facts.append(f" · the thesis: {_exponents(claimed(entry))}")
+        facts.append(f" · the thesis: {in_html(claimed(entry))}")
     verdict = verdict and f'<div class="ledger-verdict">{verdict}</div>'
     return (
         f'<div class="ledger" id="check-{html.escape(entry.id)}" '
@@ -201,20 +201,20 @@ def card(entry: Entry, verdict: str = "") -> str:
     )
 
 
+def in_html(text: str) -> str:
+    """Escaped for HTML, with 3e-11 as 3 · 10 to the -11 and signs as signs."""
+    text = html.escape(text)
+    text = re.sub(r"\b1e(-?\d+)", r"10<sup>\1</sup>", text)
+    text = re.sub(r"(\d)e(-?\d+)", r"\1 · 10<sup>\2</sup>", text)
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
 def _number(value: float, digits: int = 4) -> str:
     """With `digits` significant digits: 0.8333, 144,443, 3e-11."""
     text = f"{value:.{digits}g}"
     if "e" in text and 1 <= abs(value) < 1e7:
         return f"{value:,.0f}"
     return re.sub(r"e([+-])0*", lambda sign: "e-" if sign[1] == "-" else "e", text)
-
-
-def _exponents(text: str) -> str:
-    """Escaped for HTML, with 3e-11 as 3 · 10 to the -11 and signs as signs."""
-    text = html.escape(text)
-    text = re.sub(r"\b1e(-?\d+)", r"10<sup>\1</sup>", text)
-    text = re.sub(r"(\d)e(-?\d+)", r"\1 · 10<sup>\2</sup>", text)
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
 
 
 def _day(id: str, recorded: str | None) -> str | None:

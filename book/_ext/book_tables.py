@@ -167,9 +167,9 @@ def ledger_row(row: dict) -> str:
     recorded = f"<br><small>recorded on {its.recorded}</small>" if its.recorded else ""
     cells = (
         f"{with_mathematics(html.escape(its.claim))}<br><small>{link}</small>",
-        html.escape(ledger.measured(its)) + recorded,
-        html.escape(ledger.interval(its)),
-        html.escape(ledger.claimed(its) or "–"),
+        ledger.in_html(ledger.measured(its)) + recorded,
+        ledger.in_html(ledger.interval(its)),
+        ledger.in_html(ledger.claimed(its) or "–"),
         "" if its.statement else badge(OURS),
     )
     return table_row(cells)

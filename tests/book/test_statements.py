@@ -69,7 +69,7 @@ def test_the_table_says_statement_place_finding_and_verdict(monkeypatch):
     monkeypatch.setattr(statements, "items", lambda: (found, ONE, other, slip, theorem))
     first, second = statements.table("01_one").splitlines()[2:]
     assert first == (
-        r"| The answer $p(x\mid z)$ is 42 ([1.1, paragraph 3](#one-answer)) "
+        r"| The answer $p(x\mid z)$ is 42 ([Section 1.1, paragraph 3](#one-answer)) "
         "| It is 41 | **does not hold** |"
     )
     assert "([Theorem 1.1](#one-answer))" in second
