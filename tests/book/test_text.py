@@ -102,9 +102,11 @@ def is_sentence(line: str) -> bool:
     return bool(re.search(r"[A-Za-z]", line)) and not re.match(marker, line)
 
 
-def is_check(cell: Cell) -> bool:
-    """A cell that only checks what the one above has computed; its card is the sentence."""
-    return bool(cell.code) and re.match(r"(_ = )?ledger\.check\(", cell.code[0]) is not None
+def needs_a_sentence(cell: Cell) -> bool:
+    """Not the picture of what the cell above has computed, nor a check of it: they speak."""
+    hidden = "hide-input" in cell.metadata.get("tags", [])
+    drawn = "figure" in cell.metadata.get("mystnb", {})
+    return not (hidden and (drawn or any("ledger.check(" in line for line in cell.code)))
 
 
 def test_there_are_chapters():
@@ -209,7 +211,7 @@ def test_no_two_cells_without_a_sentence_between(path):
     check([
         where(path, after.line, "no sentence between this code cell and the one before it")
         for before, after in pairwise(found)
-        if not is_check(after)
+        if needs_a_sentence(after)
         and not any(is_sentence(line) for line in lines[before.end : after.line - 1])
     ])  # fmt: skip
 
