@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "estimate": set(),
     "ledger": {"estimate"},
     "records": {"estimate", "runtime", "schema"},
-    "figures": {"estimate"},
+    "renderings": {"runtime"},
+    "figures": {"estimate", "renderings"},
     "sigmoids": set(),
     "dsep": set(),
     "banana": set(),
@@ -166,10 +167,10 @@ def test_a_room_imports_only_what_the_table_allows():
     assert not found, listed(found)
 
 
-def test_only_figures_imports_a_drawing_library():
+def test_only_figures_and_their_renderings_import_a_drawing_library():
     def law(path):
         for node, name in imports(ast.walk(tree(path))):
-            if top(name) in DRAWING and room(path) != "figures":
+            if top(name) in DRAWING and room(path) not in ("figures", "renderings"):
                 yield f"{place(path, node)} imports {name}"
 
     found = offenders(law)

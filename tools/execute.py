@@ -42,6 +42,7 @@ def main() -> int:
     if os.environ.get("VAELIB_DATA", "").strip():
         # Kernels run in notebooks/, where a relative path would name another folder.
         os.environ["VAELIB_DATA"] = str(Path(os.environ["VAELIB_DATA"]).expanduser().resolve())
+    os.environ["VAELIB_PAGES"] = "1"  # figures in both themes, and for phones
     environment = chapters.environment()
     # One GPU serves one chapter at a time; two kernels share two cores well.
     jobs = args.jobs or (2 if environment.device.startswith("CPU") else 1)

@@ -1,7 +1,7 @@
 """The style of the book's figures, and the drawings that more than one chapter uses.
 
-The only module that imports matplotlib and seaborn; seaborn is imported on first use, since that
-takes about two seconds. Functions take arrays and draw on an Axes.
+With `renderings` the only module that imports matplotlib and seaborn; seaborn is imported on first
+use, since that takes about two seconds. Functions take arrays and draw on an Axes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Circle
 
+from vaelib import renderings
 from vaelib.estimate import HALF_WIDTH_95, Estimate
 
 # The palette of Okabe and Ito, safe for all common kinds of color blindness.
@@ -53,6 +54,7 @@ def use_style() -> None:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("retina")
+        renderings.register()
 
 
 def image_grid(images: np.ndarray, ax: Axes, *, n_columns: int) -> None:

@@ -5,6 +5,7 @@ The only module that reads the environment:
     VAELIB_PROFILE  quick | thesis   amount of computation (default: thesis with CUDA, else quick)
     VAELIB_DATA     a folder         the data sets (default: the user cache)
     VAELIB_CACHE    a folder         files that can be rebuilt (default: the user cache)
+    VAELIB_PAGES    1                chapters are run for pages: figures in all renderings
     TQDM_DISABLE    1                no progress bars, in notebooks neither
 """
 
@@ -84,6 +85,11 @@ def cache_dir() -> Path:
     """Folder for files that can be rebuilt: VAELIB_CACHE, else `vaelib` in the user cache."""
     named = os.environ.get("VAELIB_CACHE", "").strip()
     return Path(named).expanduser() if named else _user_cache()
+
+
+def for_pages() -> bool:
+    """Whether a chapter is run for the pages of the book, which show a figure in two themes."""
+    return bool(os.environ.get("VAELIB_PAGES", "").strip())
 
 
 def _user_cache() -> Path:

@@ -6,6 +6,7 @@
 - The directives `ledger-table`, `thesis-table`, `inventory-table` and `chapter-times` are made
   from those runs; a verdict that the rows of the ledger do not bear out stops the build.
 - Sections "Deeper: ..." are folded.
+- Figures follow the theme, and stand under each other on a phone.
 - The download buttons of chapters hand out the paired notebooks.
 - MathJax is copied out of the installed package, so pages with mathematics need no network.
 """
@@ -15,7 +16,6 @@ from __future__ import annotations
 import copy
 import html
 import json
-import re
 import shutil
 import sys
 from importlib import metadata
@@ -30,20 +30,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import chapters
 import statements
 from book_downloads import name_notebook, write_notebooks
+from book_figures import collect as collect_renderings
+from book_figures import show_renderings, write_renderings
 from book_folds import add_script, fold_sections
 from book_numbers import number_by_file
 from book_tables import ChapterTimes, InventoryTable, LedgerTable, ThesisTable, cards
 
-from vaelib import ledger, records
+from vaelib import ledger, records, renderings
 
 # One file with all extensions: from disk, MathJax cannot load any other.
 MATHJAX = "tex-svg-full.js"
 BUILD = chapters.ROOT / "_build"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
-WIDE = 1.8  # width over height from which a figure scrolls on a phone
-SIZED_IMAGE = re.compile(
-    r'<img (?:(?!class=)[^>])*?style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;"'
-)
 
 
 def setup(app) -> dict:
@@ -55,9 +53,10 @@ def setup(app) -> dict:
     app.connect("html-page-context", name_notebook, priority=100)
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", say_how_it_ran, priority=900)
-    app.connect("html-page-context", mark_wide_figures, priority=900)
+    app.connect("html-page-context", show_renderings, priority=900)
     app.connect("build-finished", allow_underscores)
     app.connect("build-finished", write_notebooks)
+    app.connect("build-finished", write_renderings)
     app.add_directive("ledger-table", LedgerTable)
     app.add_directive("thesis-table", ThesisTable)
     app.add_directive("inventory-table", InventoryTable)
@@ -87,6 +86,7 @@ def take_runs(app, config) -> None:
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     config.nb_execution_cache_path = str(folder)
     app.book_runs = runs
+    app.book_renderings = collect_renderings(runs)
     app.book_rows = collect(runs)
     (BUILD / "ledger.json").write_text(json.dumps(app.book_rows, indent=1, ensure_ascii=False))
 
@@ -100,7 +100,7 @@ def page_face(run: NotebookNode, name: str) -> NotebookNode:
             data = output.get("data", {})
             if row := data.pop(ledger.MIME, None):
                 data["text/html"] = full[row["id"]]
-            for mime in (records.MIME, WIDGET_MIME):
+            for mime in (records.MIME, renderings.MIME, WIDGET_MIME):
                 data.pop(mime, None)
     return face
 
@@ -157,17 +157,6 @@ def say_how_it_ran(app, pagename, templatename, context, doctree) -> None:
     )
     mark = f'</h1>\n<p class="run-facts">{html.escape(line)}</p>'
     context["body"] = context["body"].replace("</h1>", mark, 1)
-
-
-def mark_wide_figures(app, pagename, templatename, context, doctree) -> None:
-    """Figures of two panels and more get a class: squeezed onto a phone nobody could read them."""
-
-    def mark(image: re.Match) -> str:
-        wide = int(image["width"]) >= WIDE * int(image["height"])
-        return image[0].replace("<img ", '<img class="wide" ', 1) if wide else image[0]
-
-    if "body" in context:
-        context["body"] = SIZED_IMAGE.sub(mark, context["body"])
 
 
 def allow_underscores(app, problem) -> None:

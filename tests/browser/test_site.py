@@ -52,8 +52,7 @@ def test_page_fits_a_phone(page, name):
     assert page.evaluate("document.documentElement.scrollWidth") <= 391
     wide = page.evaluate(
         """() => [...document.querySelectorAll(".bd-article *")].filter((node) => {
-          const scrolls = node.closest(".table-scroll, pre, .math, mjx-container, .output, table")
-            || node.matches("figure:has(img.wide) *");
+          const scrolls = node.closest(".table-scroll, pre, .math, mjx-container, .output, table");
           return !scrolls && node.getBoundingClientRect().right > window.innerWidth + 1
             && getComputedStyle(node).position !== "absolute";
         }).map((node) => node.outerHTML.slice(0, 120))"""
@@ -61,17 +60,31 @@ def test_page_fits_a_phone(page, name):
     assert wide == []
 
 
-def test_on_a_phone_a_wide_figure_scrolls_and_its_caption_stays(page):
+def test_figures_follow_the_theme_and_load_what_is_shown(page):
+    visit(page, CHAPTERS[0])
+    shown = """() => [...document.querySelectorAll("picture")]
+        .filter(node => node.checkVisibility()).map(node => node.className)"""
+    load = """() => Promise.all([...document.images].filter(i => i.checkVisibility()).map(i => {
+        i.loading = "eager"; return i.decode().then(() => i.naturalWidth); }))"""
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        assert set(page.evaluate(shown)) == {f"figure-{theme}"}
+        assert min(page.evaluate(load)) > 100
+
+
+def test_on_a_phone_panels_stand_under_each_other(page):
     page.set_viewport_size({"width": 390, "height": 844})
-    visit(page, "notebooks/05_cavi_mixture.html")
-    figure = page.locator("figure:has(img.wide)").first
-    figure.scroll_into_view_if_needed()
-    assert figure.locator("img").bounding_box()["width"] >= 600
-    figure.evaluate("node => node.scrollTo(150, 0)")
-    assert figure.evaluate("node => node.scrollLeft") == 150
-    caption = figure.locator("figcaption").bounding_box()
-    assert caption["x"] >= 0
-    assert caption["x"] + caption["width"] <= 390
+    visit(page, CHAPTERS[0])
+    narrow = page.evaluate(
+        """() => [...document.querySelectorAll("picture.figure-light:has(source) img")]
+        .filter(i => i.checkVisibility()).map(i => { i.loading = "eager"; return i.decode()
+        .then(() => [i.currentSrc.endsWith("-narrow.webp"), i.getBoundingClientRect().right]); })
+        .reduce(async (all, one) => [...await all, await one], [])"""
+    )
+    assert narrow
+    for is_narrow, right in narrow:
+        assert is_narrow
+        assert right <= 391
 
 
 @pytest.mark.parametrize("name", PAGES)
