@@ -8,6 +8,7 @@ MOVED: tuple[str, ...] = (
     "01_bayesian_coin",
     "02_neural_networks",
     "03_graphical_models",
+    "04_elbo",
     "05_cavi_mixture",
 )
 # The last sections of a page, word for word; those before say what is found in them.
