@@ -1,4 +1,4 @@
-"""What this book adds to Jupyter Book: the runs, the ledger, MathJax from a package.
+"""What this book adds to Jupyter Book: the runs, the ledger, formulas set at build time.
 
 - Before anything is read, the kept runs of all chapters are checked against the present
   code and handed to MyST-NB as its cache. A missing or stale run stops the build: a page
@@ -8,7 +8,7 @@
 - Sections "Deeper: ..." are folded.
 - Figures follow the theme, and stand under each other on a phone.
 - The download buttons of chapters hand out the paired notebooks.
-- MathJax is copied out of the installed package, so pages with mathematics need no network.
+- Formulas are set here: pages with mathematics need no script and no network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import html
 import json
 import shutil
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from jupyter_cache import get_cache
@@ -27,6 +26,7 @@ from nbformat import NotebookNode
 from sphinx.errors import ExtensionError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import book_math
 import chapters
 import statements
 from book_downloads import name_notebook, write_notebooks
@@ -38,15 +38,13 @@ from book_tables import ChapterTimes, InventoryTable, LedgerTable, ThesisTable, 
 
 from vaelib import ledger, records, renderings
 
-# One file with all extensions: from disk, MathJax cannot load any other.
-MATHJAX = "tex-svg-full.js"
 BUILD = chapters.ROOT / "_build"
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 
 
 def setup(app) -> dict:
+    book_math.install(app, BUILD / "math.json")
     app.connect("config-inited", take_runs)
-    app.connect("config-inited", take_mathjax)
     app.connect("builder-inited", number_by_file, priority=900)
     app.connect("doctree-resolved", fold_sections)
     app.connect("html-page-context", add_script, priority=100)
@@ -79,7 +77,7 @@ def take_runs(app, config) -> None:
     for name, run in runs.items():
         seconds = chapters.facts(run).wall_seconds
         bundle = CacheBundleIn(
-            page_face(run, name),
+            page_face(app, run, name),
             chapters.NOTEBOOKS / f"{name}.md",
             data={"execution_seconds": seconds},
         )
@@ -91,10 +89,10 @@ def take_runs(app, config) -> None:
     (BUILD / "ledger.json").write_text(json.dumps(app.book_rows, indent=1, ensure_ascii=False))
 
 
-def page_face(run: NotebookNode, name: str) -> NotebookNode:
+def page_face(app, run: NotebookNode, name: str) -> NotebookNode:
     """The run with only what a page shows: views in HTML, not widgets, and cards with verdicts."""
     face = copy.deepcopy(run)
-    full = cards(ledger.rows(run, name))
+    full = cards(app, ledger.rows(run, name))
     for cell in face.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
@@ -115,18 +113,6 @@ def collect(runs: dict) -> list[dict]:
     if found := statements.problems(list(statements.items()), rows, set(runs)):
         raise ExtensionError("\n".join(["verdicts and rows of the ledger differ:", *found]))
     return rows
-
-
-def take_mathjax(app, config) -> None:
-    """Copy MathJax's one-file build from its package into a static folder of this build."""
-    files = metadata.files("sphinx-mathjax-offline") or []
-    source = next((f.locate() for f in files if f.name == MATHJAX), None)
-    if source is None:
-        raise ExtensionError(f"sphinx-mathjax-offline has no {MATHJAX}: run `make env`")
-    target = BUILD / "static" / "vendor" / "mathjax" / MATHJAX
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    config.html_static_path.append(str(BUILD / "static"))
 
 
 # --- while the pages are written -----------------------------------------------------------

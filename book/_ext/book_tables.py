@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-import re
 
 import chapters
 import statements
+from book_math import with_mathematics
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
@@ -23,7 +23,8 @@ class LedgerTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(statements.INVENTORY))
-        rows = self.env.app.book_rows
+        app = self.env.app
+        rows = app.book_rows
         verdicts = [item["verdict"] for item in statements.judged()]
         counts = " · ".join(
             f"{badge(verdict)} <b>{verdicts.count(verdict)}</b>" for verdict in statements.VERDICTS
@@ -35,10 +36,10 @@ class LedgerTable(SphinxDirective):
         for name in self.env.app.book_runs:
             here = [row for row in rows if row["chapter"] == name]
             body = "".join(
-                statement_row(item) + "".join(map(ledger_row, evidence(item, here)))
+                statement_row(app, item) + "".join(ledger_row(app, r) for r in evidence(item, here))
                 for item in statements.judged(name)
             )
-            body += "".join(ledger_row(row) for row in here if row["statement"] is None)
+            body += "".join(ledger_row(app, row) for row in here if row["statement"] is None)
             if body:
                 parts.append(f"<h3>{chapter_link(name)}</h3>" + table(LEDGER_HEAD, body))
         return [nodes.raw("", "\n".join(parts), format="html")]
@@ -93,7 +94,7 @@ def badge(verdict: str) -> str:
     return BADGE.format(verdict, kind=verdict.replace(" ", "-"))
 
 
-def cards(rows: list[dict]) -> dict[str, str]:
+def cards(app, rows: list[dict]) -> dict[str, str]:
     """The card of each row of a chapter as its page shows it, by id.
 
     The first row on a statement of the thesis says what that is and what the verdict is; those
@@ -115,14 +116,8 @@ def cards(rows: list[dict]) -> dict[str, str]:
         else:
             link = f'<a href="#check-{html.escape(first[item["id"]])}">the statement above</a>'
             verdict = f"More evidence on {link}: {badge(item['verdict'])}"
-        shown[row["id"]] = with_mathematics(ledger.card(entry(row), verdict))
+        shown[row["id"]] = with_mathematics(app, ledger.card(entry(row), verdict))
     return shown
-
-
-def with_mathematics(markup: str) -> str:
-    """HTML in which what stands between dollar signs is marked as a formula."""
-    formula = r'<span class="math notranslate nohighlight">\\(\1\\)</span>'
-    return re.sub(r"\$([^$]+)\$", formula, markup)
 
 
 def entry(row: dict) -> ledger.Entry:
@@ -152,21 +147,21 @@ def table_row(cells: tuple[str, ...]) -> str:
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
-def statement_row(item: dict) -> str:
+def statement_row(app, item: dict) -> str:
     """A statement of the thesis, with its verdict."""
-    words = with_mathematics(html.escape(item["words"]))
+    words = with_mathematics(app, html.escape(item["words"]))
     where = chapter_link(item["chapter"], html_id(item["anchor"]), statements.place(item))
     cell = f'<td colspan="4"><b>{where}</b> {words}</td>'
     return f'<tr class="ledger-statement">{cell}<td>{badge(item["verdict"])}</td></tr>'
 
 
-def ledger_row(row: dict) -> str:
+def ledger_row(app, row: dict) -> str:
     """One row; its id links to the card in the chapter."""
     its = entry(row)
     link = chapter_link(row["chapter"], f"check-{its.id}", its.id)
     recorded = f"<br><small>recorded on {its.recorded}</small>" if its.recorded else ""
     cells = (
-        f"{with_mathematics(html.escape(its.claim))}<br><small>{link}</small>",
+        f"{with_mathematics(app, html.escape(its.claim))}<br><small>{link}</small>",
         ledger.in_html(ledger.measured(its)) + recorded,
         ledger.in_html(ledger.interval(its)),
         ledger.in_html(ledger.claimed(its) or "–"),

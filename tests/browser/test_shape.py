@@ -33,8 +33,6 @@ EXCEPTIONS: dict[tuple[str, str], tuple[float, str]] = {}
 def visit(page, name, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((HTML / f"{name}.html").as_uri())
-    if page.evaluate("Boolean(window.MathJax?.startup)"):
-        page.evaluate("() => window.MathJax.startup.promise.then(() => 1)")
     page.wait_for_timeout(500)
 
 
