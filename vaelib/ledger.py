@@ -55,7 +55,7 @@ def check(
     id: str,
     value: Real | Estimate,
     *,
-    claim: str = "",
+    claim: str,
     statement: str | None = None,
     low: float | None = None,
     high: float | None = None,
@@ -66,7 +66,6 @@ def check(
     stderr: float | None = None,
     unit: str = "",
     recorded: str | None = None,
-    **first_edition: object,
 ) -> Entry:
     """Record a claim and assert that our measured `value` lies in [`low`, `high`].
 
@@ -92,8 +91,6 @@ def check(
     above or below come without a single Estimate whose standard error is positive, when there
     is a thesis_value without a statement, and when `recorded` is no day.
     """
-    if first_edition:  # until chapters 6 to 13 are judged again
-        claim, thesis_value = claim or str(first_edition["says"]), None
     if isinstance(value, Estimate):
         if stderr is not None:
             raise ValueError(f"ledger entry {id!r}: an Estimate brings its own stderr")
