@@ -13,17 +13,13 @@ pytestmark = [
     pytest.mark.skipif(not PAGES, reason="no pages in _build/html: run `make book` first"),
 ]
 FIRST_SCREEN = 800  # ms from the start to the formulas of the first screen
-LONGEST = 200  # ms on the main thread in one piece, on a quiet machine
 LOADED = 2_500_000  # bytes of script in a page
 
 WATCH = """
-window.seen = {shift: 0, longest: 0};
+window.shift = 0;
 new PerformanceObserver(list => { for (const e of list.getEntries())
-  if (!e.hadRecentInput) window.seen.shift += e.value; })
+  if (!e.hadRecentInput) window.shift += e.value; })
   .observe({type: "layout-shift", buffered: true});
-new PerformanceObserver(list => { for (const e of list.getEntries())
-  window.seen.longest = Math.max(window.seen.longest, e.duration); })
-  .observe({type: "longtask", buffered: true});
 """
 
 
@@ -55,12 +51,11 @@ def test_formulas_are_there_at_once_and_nothing_jumps(browser, name):
         "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity"
     )
     page.wait_for_timeout(600)
-    seen = page.evaluate("window.seen")
+    shift = page.evaluate("window.shift")
     context.close()
     # A machine that also runs other tests is allowed twice the time of a quiet one.
     assert painted < 2 * FIRST_SCREEN
-    assert seen["longest"] < 2 * LONGEST
-    assert seen["shift"] < 0.1
+    assert shift < 0.1
 
 
 @pytest.mark.parametrize("name", names())
