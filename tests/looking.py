@@ -27,7 +27,7 @@ def assert_fits(root, page, width):
         box = canvas.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
-    for control in root.locator("button, input, select").all():
+    for control in root.locator("button:visible, input:visible, select:visible").all():
         labels = control.evaluate("c => [...(c.labels || [])].map(l => l.textContent).join(' ')")
         name = control.get_attribute("aria-label") or f"{control.inner_text()} {labels}"
         assert re.search(r"\w", name), control.evaluate("c => c.outerHTML")
