@@ -6,7 +6,7 @@ import torch
 from vaelib.faces import Judge
 from vaelib.model import VAE, ConvVAE
 from vaelib.runtime import generator
-from vaelib.views.cavi import CaviRun, CaviStepper
+from vaelib.views.cavi import CaviExplorer
 from vaelib.views.elbo import ElboExplorer, MixtureModel
 from vaelib.views.faces import PortraitExplorer
 from vaelib.views.latent import LatentExplorer
@@ -15,11 +15,7 @@ draw = np.random.default_rng(0).normal
 
 elbo = ElboExplorer([MixtureModel("one bump", (1.0,), (0.0,), (1.0,), x=2.0)])
 
-cavi = CaviStepper(
-    draw(size=(60, 2)),
-    [CaviRun("three sweeps", draw(size=(4, 3, 2)), [-9.0, -7.0, -6.0, -5.5], [[0, 1, 2] * 20] * 4)],
-    log_evidence=-5.0,
-)
+cavi = CaviExplorer(draw(size=(60, 2)), draw(size=(3, 2)), log_evidence=-5.0)
 
 codes = draw(size=(60, 2))
 latent = LatentExplorer(

@@ -172,17 +172,18 @@ def chapter_4(lab, first=1, second=5):
 
 def chapter_5(lab, cell=2):
     pictures(lab, cell, 2)
-    lab.says(cell, "Before the first sweep")
-    for name in ("One step back", "Play", "One step forward"):
+    lab.says(cell, "60 points, before the first half step")
+    for name in ("Whole sweep", "Run to the end", "20 random starts"):
         assert lab.view(cell).get_by_role("button", name=name).is_visible()
     before = pixels(lab.view(cell))
-    lab.run("cavi.sweep = 2")
-    lab.says(cell, "Sweep 2 of 3")
+    lab.run("cavi.step = 3")
+    lab.says(cell, "Half step 3, responsibilities")
     assert pixels(lab.view(cell)) != before
-    lab.view(cell).get_by_role("button", name="One step back").click()
-    lab.becomes("cavi.sweep", 1)
-    lab.pull(cell, "Sweep", 0.98)
-    lab.becomes("cavi.sweep, cavi.gap", (3, pytest.approx(0.5)))
+    lab.view(cell).get_by_role("button", name="Half step: centers").click()
+    lab.becomes("cavi.step", 4)
+    lab.becomes("cavi.elbo + cavi.gap", pytest.approx(-5.0))
+    lab.pull(cell, "Number of components K", 0.98)
+    lab.becomes("len(cavi.start), cavi.step", (6, 0))
 
 
 def chapter_10(lab, cell=3):

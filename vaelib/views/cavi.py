@@ -1,99 +1,68 @@
-"""The view of chapter 5: coordinate ascent on a mixture, sweep by sweep."""
+"""The view of chapter 5: coordinate ascent on a mixture, half a step at a time."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import traitlets
 
-from vaelib.views import Place, View, bundle
+from vaelib.views import Choice, View, bundle
+
+MOST_POINTS, MOST_COMPONENTS = 1000, 6
+VARIANCES = (0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 
 
-@dataclass(frozen=True)
-class CaviRun:
-    """A run of T sweeps in the plane, with K components and N points, to be replayed.
+class CaviExplorer(View):
+    """Place points and centers, and let coordinate ascent run, half a step at a time.
 
-    path       (T + 1, K, 2), the centers after 0, 1, ..., T sweeps
-    elbos      (T + 1,) in nats
-    assigned   (T + 1, N), the most responsible component of each point
+    x         N points [x1, x2], at most 1,000
+    start     K centers [m1, m2] before the first half step, 1 to 6
+    sigma2    the prior variance of a center, one of VARIANCES
+    step      half steps made: responsibilities at odd ones, centers at even ones
+    m, s2     q(mu) after these half steps
+    elbo      in nats
+    gap       log p(x) - ELBO, where `log_evidence` belongs to these x, K and sigma2; else None
 
-    Raises ValueError for arrays of other shapes, or that are not of the same T.
-    """
-
-    name: str
-    path: np.ndarray
-    elbos: np.ndarray
-    assigned: np.ndarray
-
-    def __post_init__(self):
-        for field, dtype in (("path", np.float32), ("elbos", float), ("assigned", np.uint8)):
-            object.__setattr__(self, field, np.asarray(getattr(self, field), dtype))
-        path, elbos, assigned = self.path.shape, self.elbos.shape, self.assigned.shape
-        shapes_fit = len(path) == 3 and path[2] == 2 and len(assigned) == 2
-        if not shapes_fit or not elbos == path[:1] == assigned[:1]:
-            raise ValueError(
-                f"run {self.name!r}: path {path}, elbos {elbos} and assigned {assigned} do not fit"
-            )
-
-
-class CaviStepper(View):
-    """Play a run of coordinate ascent in the plane; choose among several.
-
-    x              (N, 2), the data
-    runs           to choose from; `run_index` is the place of the chosen one
-    log_evidence   log p(x) in nats, above every ELBO
-    axis_names     the labels of the axes
-    sweep          how many sweeps are done; that of a longer run becomes the last of a shorter one
-    elbo, gap      in nats, after this sweep; gap = log p(x) - ELBO; None until it is displayed
-
-    Raises ValueError for runs of other data or with an ELBO above log_evidence,
-    traitlets.TraitError for a run_index or a sweep that there is not.
+    m, s2, elbo and gap are None until the view is displayed. Setting x, start or sigma2 begins a
+    new run; set step to 0 with it.
+    Raises ValueError for points or centers of another shape or number.
     """
 
     _esm = bundle("cavi")
-    run_index = Place("runs")
-    sweep = traitlets.Int(0).tag(sync=True)
+    x = traitlets.List().tag(sync=True)
+    start = traitlets.List().tag(sync=True)
+    sigma2 = Choice("variances")
+    step = traitlets.Int(0, min=0, max=2000).tag(sync=True)
+    m = traitlets.List(None, allow_none=True).tag(sync=True)
+    s2 = traitlets.List(None, allow_none=True).tag(sync=True)
     elbo = traitlets.Float(None, allow_none=True).tag(sync=True)
     gap = traitlets.Float(None, allow_none=True).tag(sync=True)
 
     def __init__(
         self,
         x: np.ndarray,
-        runs: Sequence[CaviRun],
+        start: np.ndarray,
         *,
-        log_evidence: float,
+        log_evidence: float | None = None,
         axis_names: tuple[str, str] = ("x\u2081", "x\u2082"),
-        **traits: int,
+        **traits: float,
     ):
-        x = np.asarray(x, np.float32)
-        for run in runs:
-            if x.shape != (run.assigned.shape[1], 2):
-                raise ValueError(f"run {run.name!r} is not of {len(x)} points in the plane")
-            if not (run.elbos < log_evidence).all():
-                raise ValueError(f"run {run.name!r}: an ELBO exceeds log p(x) = {log_evidence:g}")
+        points, centers = (_pairs(v, n) for v, n in ((x, MOST_POINTS), (start, MOST_COMPONENTS)))
         data = {
-            "points": x,
-            "runs": [asdict(run) | {"elbos": run.elbos.tolist()} for run in runs],
-            "log_evidence": float(log_evidence),
+            "points": points,
+            "components": len(centers),
+            "sigma2": float(traits.get("sigma2", 1.0)),
+            "variances": list(VARIANCES),
+            "log_evidence": log_evidence if log_evidence is None else float(log_evidence),
             "axis_names": list(axis_names),
         }
-        label = "Stepper: coordinate ascent on a Gaussian mixture, sweep by sweep"
-        super().__init__(data, label, **traits)
+        label = "Explorer: coordinate ascent on a Gaussian mixture, half a step at a time"
+        given = {"sigma2": 1.0, "x": points, "start": centers} | traits
+        super().__init__(data, label, **given)
 
-    @property
-    def _last(self) -> int:
-        return len(self.data["runs"][self.run_index]["elbos"]) - 1
 
-    @traitlets.validate("sweep")
-    def _within_the_run(self, proposal: dict) -> int:
-        if not 0 <= proposal["value"] <= self._last:
-            raise traitlets.TraitError(
-                f"sweep lies between 0 and {self._last}, not {proposal['value']}"
-            )
-        return proposal["value"]
-
-    @traitlets.observe("run_index")
-    def _to_the_end_of_a_shorter_run(self, _: dict) -> None:
-        self.sweep = min(self.sweep, self._last)
+def _pairs(values: np.ndarray, most: int) -> list[list[float]]:
+    """Points of the plane as lists, rounded to what a screen can show."""
+    array = np.asarray(values, float)
+    if array.ndim != 2 or array.shape[1] != 2 or not 1 <= len(array) <= most:
+        raise ValueError(f"1 to {most} points of the plane are needed, not {array.shape}")
+    return array.round(6).tolist()
